@@ -1,0 +1,18 @@
+/* The engine's public headers, from the ground up. */
+#ifndef WENGERT_AUTOGRAD_AUTOGRAD_H
+#define WENGERT_AUTOGRAD_AUTOGRAD_H
+
+#include "compiler.h"
+#include "error.h"
+#include "shape.h"
+#include "storage.h"
+#include "rng.h"
+#include "tensor.h"
+#include "tape.h"
+#include "op.h"
+#include "ops/ops.h"
+#include "backward.h"
+#include "gradcheck.h"
+#include "inspect/inspect.h"
+
+#endif

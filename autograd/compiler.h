@@ -1,0 +1,43 @@
+/*
+ * Compiler and platform differences, in one place. Everything that is not C11 is spelled here.
+ * Public (installed): only what public headers need.
+ */
+#ifndef WENGERT_AUTOGRAD_COMPILER_H
+#define WENGERT_AUTOGRAD_COMPILER_H
+
+#ifdef __cplusplus
+#define AG_EXTERN_C_BEGIN extern "C" {
+#define AG_EXTERN_C_END }
+#else
+#define AG_EXTERN_C_BEGIN
+#define AG_EXTERN_C_END
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+/* A function that is part of the installed interface; the library is built with hidden visibility. */
+#define AG_API __attribute__((visibility("default")))
+#define AG_PRINTF(string, arguments) __attribute__((format(printf, string, arguments)))
+#define AG_LIKELY(x) __builtin_expect(!!(x), 1)
+#define AG_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define AG_UNUSED __attribute__((unused))
+#define AG_NOINLINE __attribute__((noinline))
+#define AG_CONSTRUCTOR __attribute__((constructor))
+#define AG_CLEANUP(function) __attribute__((cleanup(function)))
+#else
+#define AG_API
+#define AG_PRINTF(string, arguments)
+#define AG_LIKELY(x) (x)
+#define AG_UNLIKELY(x) (x)
+#define AG_UNUSED
+#define AG_NOINLINE
+#endif
+
+/* Kernels compiled for several instruction sets, the best one chosen when the library is loaded. */
+#if defined(WENGERT_TARGET_CLONES)
+#define AG_MULTIVERSION \
+    __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#else
+#define AG_MULTIVERSION
+#endif
+
+#endif

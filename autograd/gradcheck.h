@@ -1,0 +1,43 @@
+/*
+ * Numerical checks of gradients, in float64, by central differences.
+ *
+ * The relative error is ‖analytic − numeric‖∞ / ‖numeric‖∞ over all elements of one input.
+ */
+#ifndef WENGERT_AUTOGRAD_GRADCHECK_H
+#define WENGERT_AUTOGRAD_GRADCHECK_H
+
+#include "backward.h"
+
+AG_EXTERN_C_BEGIN
+
+/* A function under test: reads `inputs`, returns one float64 tensor of any shape. Called many times; must be pure. */
+typedef ag_tensor (*ag_function)(const ag_tensor *inputs, int n, void *user);
+
+typedef struct ag_gradcheck_config {
+    uint32_t made_by_defaults;
+    double step;      /* of the differences, times max(1, |x|); default 1e-5 for order 1, 1e-4 for order 2: 0 chooses */
+    double tolerance; /* of the relative error; default 1e-7 for order 1, 1e-5 for order 2: 0 chooses */
+    int order;        /* 1: gradients; 2: gradients of <gradient, random>; default 1 */
+    uint64_t seed;    /* of the random cotangents; default 0 */
+} ag_gradcheck_config;
+
+typedef struct ag_gradcheck_report {
+    bool passed;
+    double worst;      /* the largest relative error of any input */
+    int input;         /* where it was found */
+    int64_t element;   /* and at which row-major element */
+    double analytic;   /* there */
+    double numeric;    /* there */
+    double scale;      /* ‖numeric‖∞ of that input */
+} ag_gradcheck_report;
+
+AG_API ag_gradcheck_config ag_gradcheck_defaults(void);
+/* Checks `f` at `inputs` (leaves of float64 that require gradients; integer inputs are passed through). The values are
+ * changed during the check and restored. An error in f is raised and gives passed = false. */
+AG_API ag_gradcheck_report ag_gradcheck_at(ag_place where, ag_function f, void *user, int n, const ag_tensor *inputs,
+                                           ag_gradcheck_config config);
+#define ag_gradcheck(...) ag_gradcheck_at(AG_HERE, __VA_ARGS__)
+
+AG_EXTERN_C_END
+
+#endif

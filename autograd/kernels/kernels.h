@@ -1,0 +1,73 @@
+/*
+ * Loops over raw numbers: no tensors, no tape. Internal.
+ *
+ * Every kernel gives the same bits for any number of threads: work is split into chunks that do not depend on the thread
+ * count, and partial sums are added in a fixed order. `threads` comes from the caller (ag_threads()).
+ */
+#ifndef WENGERT_KERNELS_H
+#define WENGERT_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../compiler.h"
+#include "../shape.h"
+
+/* ---- gemm.c: the only file that knows BLIS -------------------------------------------------------------------------- */
+
+/* C = beta C + A B.   A (m,k)   B (k,n)   C (m,n), with any strides in elements; beta 0 never reads C. m, n or k may be 0. */
+void k_gemm_f32(int threads, int64_t m, int64_t n, int64_t k, const float *a, int64_t ars, int64_t acs, const float *b,
+                int64_t brs, int64_t bcs, float beta, float *c, int64_t crs, int64_t ccs);
+void k_gemm_f64(int threads, int64_t m, int64_t n, int64_t k, const double *a, int64_t ars, int64_t acs, const double *b,
+                int64_t brs, int64_t bcs, double beta, double *c, int64_t crs, int64_t ccs);
+/* The same by type. */
+void k_gemm(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars, int64_t acs,
+            const void *b, int64_t brs, int64_t bcs, bool accumulate, void *c, int64_t crs, int64_t ccs);
+/* The name of the BLAS kernels in use, such as "haswell". */
+const char *k_gemm_arch(void);
+
+/* ---- conv.c: convolution on channels-last images ------------------------------------------------------------------------ */
+
+/* x (n,h,w,c)   weight (o,c/groups,kh,kw) row-major as PyTorch stores it   y (n,oh,ow,o) */
+typedef struct k_conv {
+    int64_t n, h, w, c;
+    int64_t o, kh, kw, groups;
+    int64_t oh, ow;
+    int64_t stride[2], dilation[2];
+    int64_t pad_top, pad_left; /* zeros before; what is needed after follows from oh, ow */
+} k_conv;
+
+/* Bytes of working memory (64-byte aligned, plus 64 bytes of slack after it) that each of the three needs. */
+size_t k_conv_forward_bytes(ag_dtype dtype, const k_conv *p, int threads);
+size_t k_conv_input_bytes(ag_dtype dtype, const k_conv *p, int threads);
+size_t k_conv_weight_bytes(ag_dtype dtype, const k_conv *p, int threads);
+/* y = conv(x, weight) + bias (NULL: none). */
+void k_conv_forward(ag_dtype dtype, int threads, const k_conv *p, const void *x, const void *weight, const void *bias,
+                    void *y, void *work);
+/* dx = gradient of the input (written, not accumulated). */
+void k_conv_input(ag_dtype dtype, int threads, const k_conv *p, const void *dy, const void *weight, void *dx, void *work);
+/* dweight = (accumulate ? dweight : 0) + gradient of the weight, in PyTorch's layout. */
+void k_conv_weight(ag_dtype dtype, int threads, const k_conv *p, const void *x, const void *dy, bool accumulate,
+                   void *dweight, void *work);
+
+/* ---- pool.c: pooling on channels-last images ----------------------------------------------------------------------------- */
+
+typedef struct k_pool {
+    int64_t n, h, w, c;
+    int64_t oh, ow;
+    int64_t kernel[2], stride[2], padding[2];
+    bool count_include_pad;
+} k_pool;
+
+/* y = max over each window; index[i] = which cell of the window (kh * kernel[1] + kw) won, the first of equals; NaN wins. The
+ * kernel has at most 65536 cells. index may be NULL. */
+void k_max_pool(ag_dtype dtype, int threads, const k_pool *p, const void *x, void *y, uint16_t *index);
+/* dx = dy scattered to the winners (dx is zeroed first). */
+void k_max_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *dy, const uint16_t *index, void *dx);
+/* y[i] = x at the winner of window i: the gather that is the derivative of the one above. */
+void k_max_pool_gather(ag_dtype dtype, int threads, const k_pool *p, const void *x, const uint16_t *index, void *y);
+void k_avg_pool(ag_dtype dtype, int threads, const k_pool *p, const void *x, void *y);
+void k_avg_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *dy, void *dx);
+
+#endif

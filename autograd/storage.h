@@ -1,0 +1,37 @@
+/*
+ * Memory: statistics of the pool behind all tensors, and the threads that work on them.
+ *
+ * Every buffer is 64-byte aligned and comes from a pool of size classes that waste at most 12.5 %; a steady training
+ * step calls malloc zero times.
+ */
+#ifndef WENGERT_AUTOGRAD_STORAGE_H
+#define WENGERT_AUTOGRAD_STORAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compiler.h"
+
+AG_EXTERN_C_BEGIN
+
+typedef struct ag_memory_stats {
+    int64_t live_bytes;    /* bytes that tensors hold now, over all threads */
+    int64_t peak_bytes;    /* the most they held since the start or ag_memory_reset_peak() */
+    int64_t pool_bytes;    /* bytes free in the pool, ready for reuse */
+    int64_t live_buffers;  /* buffers that tensors hold now */
+    int64_t system_allocs; /* how often the pool has called malloc since the start */
+} ag_memory_stats;
+
+AG_API ag_memory_stats ag_memory(void);
+AG_API void ag_memory_reset_peak(void);
+/* Gives the calling thread's unused pool memory back to the system. */
+AG_API void ag_memory_trim(void);
+
+/* The number of threads that operations of the calling thread use. Starts as the environment variable
+ * WENGERT_NUM_THREADS if set, else OMP_NUM_THREADS, else the number of processors. Results do not depend on it. */
+AG_API void ag_set_threads(int n);
+AG_API int ag_threads(void);
+
+AG_EXTERN_C_END
+
+#endif

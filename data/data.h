@@ -1,0 +1,112 @@
+/*
+ * Datasets and loaders.
+ *
+ * A dataset is a number of samples, each an input and a target, that can be read in any order. A loader lends batches of
+ * them. Constructors never return NULL: after an error they give a nil object, and loops over it end at once.
+ */
+#ifndef WENGERT_DATA_DATA_H
+#define WENGERT_DATA_DATA_H
+
+#include "../autograd/autograd.h"
+
+AG_EXTERN_C_BEGIN
+
+/* ---- IDX files (the format of MNIST), plain or gzip-compressed ----------------------------------------------------------- */
+
+typedef struct data_idx {
+    int ndim;
+    int64_t size[AG_MAX_DIMS];
+    uint8_t *bytes; /* product of the sizes, row-major; free with data_idx_free */
+} data_idx;
+
+/* Reads an IDX file of unsigned bytes. If `path` does not exist, `path` with ".gz" is tried. Errors name the file, the
+ * place in it and the reason: missing, truncated, longer than its header says, corrupt compression, another element type.
+ * On an error *idx is zeroed. */
+AG_API ag_error data_idx_read_at(ag_place where, const char *path, data_idx *idx);
+AG_API void data_idx_free(data_idx *idx);
+#define data_idx_read(...) data_idx_read_at(AG_HERE, __VA_ARGS__)
+
+/* ---- datasets ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct data_set data_set;
+
+/* Images (uint8, N H W or N H W C) and labels (uint8, N) from two IDX files. Inputs are float32 (C,H,W), pixels divided by
+ * 255; targets are int64 labels, each below `classes`. */
+AG_API data_set *data_idx_images_at(ag_place where, const char *images, const char *labels, int64_t classes);
+/* MNIST's file names (train-images-idx3-ubyte, t10k-…) under a folder; part is "train" or "test". */
+AG_API data_set *data_mnist_at(ag_place where, const char *folder, const char *part);
+/* Arrays: `n` inputs of shape `x_shape` and type `x_dtype`, row-major, and `n` targets likewise. The data is copied. */
+AG_API data_set *data_arrays_at(ag_place where, int64_t n, const void *x, ag_shape x_shape, ag_dtype x_dtype, const void *y,
+                                ag_shape y_shape, ag_dtype y_dtype);
+/* Some samples of another set, by index (copied); `set` is shared, not copied: it lives until its last user is freed. */
+AG_API data_set *data_subset_at(ag_place where, data_set *set, int64_t n, const int64_t *indices);
+/* Splits at random into parts of the given sizes (they must sum to the set's size); parts[i] are subsets that share it. */
+AG_API ag_error data_split_at(ag_place where, data_set *set, int parts, const int64_t *sizes, ag_rng *rng, data_set **out);
+#define data_idx_images(...) data_idx_images_at(AG_HERE, __VA_ARGS__)
+#define data_mnist(...) data_mnist_at(AG_HERE, __VA_ARGS__)
+#define data_arrays(...) data_arrays_at(AG_HERE, __VA_ARGS__)
+#define data_subset(...) data_subset_at(AG_HERE, __VA_ARGS__)
+#define data_split(...) data_split_at(AG_HERE, __VA_ARGS__)
+
+AG_API int64_t data_set_size(const data_set *set);
+AG_API ag_shape data_set_x_shape(const data_set *set); /* of one sample's input */
+AG_API ag_shape data_set_y_shape(const data_set *set);
+AG_API ag_dtype data_set_x_dtype(const data_set *set);
+AG_API ag_dtype data_set_y_dtype(const data_set *set);
+/* Copies sample i: x and y must have room for one sample (either may be NULL). */
+AG_API ag_error data_set_read_at(ag_place where, data_set *set, int64_t i, void *x, void *y);
+#define data_set_read(...) data_set_read_at(AG_HERE, __VA_ARGS__)
+/* Lets go of a set. Loaders and subsets that use it keep it alive. NULL is fine. */
+AG_API void data_set_free(data_set *set);
+
+/* A set of the program's own: the struct describes it, `state` is handed to its functions. `read` may be called from the
+ * loader's thread and raises its errors with ag_error_raise(). */
+typedef struct data_set_type {
+    size_t size; /* sizeof(data_set_type) */
+    const char *name;
+    ag_error (*read)(void *state, int64_t i, void *x, void *y);
+    void (*release)(void *state);
+} data_set_type;
+AG_API data_set *data_set_new_at(ag_place where, const data_set_type *type, void *state, int64_t n, ag_shape x_shape,
+                                 ag_dtype x_dtype, ag_shape y_shape, ag_dtype y_dtype);
+#define data_set_new(...) data_set_new_at(AG_HERE, __VA_ARGS__)
+
+/* ---- loaders ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct data_loader_config {
+    uint32_t made_by_defaults;
+    int64_t batch;  /* samples a batch; default 1 */
+    bool shuffle;   /* a new order every epoch; default false */
+    bool drop_last; /* leaves out a last batch that is not full; default false */
+    int prefetch;   /* batches prepared ahead by a thread of the loader's own; 0: none; default 2 */
+} data_loader_config;
+
+typedef struct data_batch {
+    ag_tensor x;    /* (n, input shape) */
+    ag_tensor y;    /* (n, target shape) */
+    int64_t n;      /* samples in this batch */
+    int64_t index;  /* number of the batch in its epoch */
+} data_batch;
+
+typedef struct data_loader data_loader;
+
+AG_API data_loader_config data_loader_defaults(void);
+/* Takes the set (the caller must not free it; data_set_share() first to keep it) and splits a generator from rng (NULL is
+ * fine without shuffle). */
+AG_API data_loader *data_loader_new_at(ag_place where, data_set *set, data_loader_config config, ag_rng *rng);
+#define data_loader_new(...) data_loader_new_at(AG_HERE, __VA_ARGS__)
+/* One more holder of the set: returns it. */
+AG_API data_set *data_set_share(data_set *set);
+/* Begins a new epoch, in a new order if shuffling. A new loader stands at the beginning of its first epoch. */
+AG_API void data_loader_rewind(data_loader *loader);
+/* Lends the next batch until the next call; false at the end of the epoch and after an error (the sticky error tells which).
+ * Its tensors are leaves without gradient; what backward still needs of them is not overwritten. */
+AG_API bool data_loader_next_at(ag_place where, data_loader *loader, data_batch *batch);
+#define data_loader_next(...) data_loader_next_at(AG_HERE, __VA_ARGS__)
+AG_API int64_t data_loader_batches(const data_loader *loader); /* in one epoch */
+AG_API int64_t data_loader_samples(const data_loader *loader); /* in one epoch */
+AG_API void data_loader_free(data_loader *loader); /* also frees the set if nobody else holds it; NULL is fine */
+
+AG_EXTERN_C_END
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * Initialisation. Each function fills a leaf in place and draws one key from the generator. fan_in and fan_out follow
+ * PyTorch: for (out, in, …) weights, fan_in = in * receptive field, fan_out = out * receptive field.
+ */
+#ifndef WENGERT_NN_INIT_H
+#define WENGERT_NN_INIT_H
+
+#include "../autograd/autograd.h"
+
+AG_EXTERN_C_BEGIN
+
+typedef enum nn_fan {
+    NN_FAN_IN,
+    NN_FAN_OUT
+} nn_fan;
+
+AG_API void nn_init_zeros(ag_tensor w);
+AG_API void nn_init_ones(ag_tensor w);
+AG_API void nn_init_constant(ag_tensor w, double value);
+AG_API void nn_init_uniform(ag_tensor w, double low, double high, ag_rng *rng);
+AG_API void nn_init_normal(ag_tensor w, double mean, double std, ag_rng *rng);
+/* U(-a, a), a = gain sqrt(6 / (fan_in + fan_out)); and N(0, gain^2 2 / (fan_in + fan_out)). Glorot & Bengio 2010. */
+AG_API void nn_init_xavier_uniform(ag_tensor w, double gain, ag_rng *rng);
+AG_API void nn_init_xavier_normal(ag_tensor w, double gain, ag_rng *rng);
+/* U(-b, b), b = gain sqrt(3 / fan); and N(0, gain^2 / fan). He et al. 2015. */
+AG_API void nn_init_kaiming_uniform(ag_tensor w, double gain, nn_fan fan, ag_rng *rng);
+AG_API void nn_init_kaiming_normal(ag_tensor w, double gain, nn_fan fan, ag_rng *rng);
+/* The recommended gain of a nonlinearity: "linear", "sigmoid", "tanh", "relu", "leaky_relu" (param: slope, PyTorch's default
+ * 0.01), "selu". Raises for another name. */
+AG_API double nn_init_gain(const char *nonlinearity, double param);
+
+AG_EXTERN_C_END
+
+#endif

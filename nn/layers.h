@@ -1,0 +1,65 @@
+/*
+ * Layers, with PyTorch's defaults, parameter names and weight layouts.
+ */
+#ifndef WENGERT_NN_LAYERS_H
+#define WENGERT_NN_LAYERS_H
+
+#include "module.h"
+
+AG_EXTERN_C_BEGIN
+
+/* y = x W^T + b     x (…,in)   weight (out,in)   bias (out)   y (…,out). Both start as U(-1/sqrt(in), 1/sqrt(in)). */
+AG_API nn_module *nn_linear(int64_t in, int64_t out);
+AG_API nn_module *nn_linear_no_bias(int64_t in, int64_t out);
+
+/* x (N,in,H,W)   weight (out,in/groups,kh,kw)   bias (out). Both start as U(-1/sqrt(fan_in), 1/sqrt(fan_in)). */
+AG_API nn_module *nn_conv2d(int64_t in, int64_t out, int64_t kernel);
+
+typedef struct nn_conv2d_config {
+    uint32_t made_by_defaults;
+    int64_t in, out;
+    int64_t kernel[2];
+    bool bias;               /* default true */
+    ag_conv2d_config conv;   /* stride, padding, dilation, groups */
+} nn_conv2d_config;
+
+AG_API nn_conv2d_config nn_conv2d_defaults(int64_t in, int64_t out, int64_t kernel);
+AG_API nn_module *nn_conv2d_with(nn_conv2d_config config);
+
+AG_API nn_module *nn_max_pool2d(int64_t kernel);
+AG_API nn_module *nn_max_pool2d_with(ag_pool2d_config config);
+AG_API nn_module *nn_avg_pool2d(int64_t kernel);
+AG_API nn_module *nn_avg_pool2d_with(ag_pool2d_config config);
+AG_API nn_module *nn_adaptive_avg_pool2d(int64_t h, int64_t w);
+
+AG_API nn_module *nn_flatten(void); /* (N,…) -> (N, the rest) */
+AG_API nn_module *nn_identity(void);
+AG_API nn_module *nn_dropout(double p);
+
+/* Batch normalisation over (N,C) or (N,C,L) and over (N,C,H,W). weight 1, bias 0, running_mean 0, running_var 1,
+ * num_batches_tracked int64. eps 1e-5, momentum 0.1. */
+AG_API nn_module *nn_batch_norm1d(int64_t channels);
+AG_API nn_module *nn_batch_norm2d(int64_t channels);
+
+AG_API nn_module *nn_relu(void);
+AG_API nn_module *nn_leaky_relu(double slope);
+AG_API nn_module *nn_elu(double alpha);
+AG_API nn_module *nn_gelu(void);
+AG_API nn_module *nn_silu(void);
+AG_API nn_module *nn_sigmoid(void);
+AG_API nn_module *nn_tanh(void);
+AG_API nn_module *nn_softplus(void);
+AG_API nn_module *nn_softmax(int dim);
+AG_API nn_module *nn_log_softmax(int dim);
+
+/* Children in turn, named "0", "1", …; takes ownership of them. */
+#define nn_sequential(...) nn_sequential_from(__VA_ARGS__, (nn_module *)NULL)
+AG_API nn_module *nn_sequential_from(nn_module *first, ...);
+/* Appends a child; only before nn_init(). */
+AG_API void nn_sequential_append(nn_module *sequential, nn_module *child);
+AG_API int64_t nn_sequential_count(const nn_module *sequential);
+AG_API nn_module *nn_sequential_child(nn_module *sequential, int64_t i); /* borrowed */
+
+AG_EXTERN_C_END
+
+#endif

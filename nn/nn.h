@@ -1,0 +1,9 @@
+/* Layers, modules and initialisation. */
+#ifndef WENGERT_NN_NN_H
+#define WENGERT_NN_NN_H
+
+#include "module.h"
+#include "init.h"
+#include "layers.h"
+
+#endif
