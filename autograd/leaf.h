@@ -21,5 +21,8 @@ typedef struct ag_leaf_raw {
 bool ag_leaf_raw_get(ag_place where, ag_tensor t, ag_leaf_raw *raw);
 /* Says that the leaf's numbers were changed in place. */
 void ag_leaf_changed(ag_tensor t);
+/* Whether something besides this handle refers to the leaf or its storage: a node of a graph, a view, a detached copy. Its
+ * numbers must not be overwritten then. */
+bool ag_leaf_is_held(ag_tensor t);
 
 #endif
