@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds Wengert and runs every test: the optimised build, the same under AddressSanitizer and
+# UndefinedBehaviorSanitizer, a build with clang, the quick start and what README.md promises.
+#
+#     bash tests/run.sh                        everything
+#     bash tests/run.sh --update-symbols       writes tests/symbols.txt anew
+#
+# Logs are kept under build/tests/log. The last line says how many checks passed and failed; the exit status is 0 if none
+# failed. WENGERT_BUILD names another folder than build/.
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=examples/packages.sh
+. "$root/examples/packages.sh"
+
+build=${WENGERT_BUILD:-$root/build}/tests
+log=$build/log
+passed=0
+failed=0
+
+# report NAME PASSED FAILED SECONDS LOG: one line a step, and the log if something failed.
+report() {
+    passed=$((passed + $2))
+    failed=$((failed + $3))
+    if [[ $3 -eq 0 ]]; then
+        printf '%-44s ok      %5d passed  %4d s\n' "$1" "$2" "$4"
+    else
+        printf '%-44s FAILED  %5d passed, %d failed  %d s\n' "$1" "$2" "$3" "$4"
+        tail -n 150 "$5" | sed 's/^/    /'
+    fi
+}
+
+# step NAME LOG COMMAND…: counts as one check.
+step() {
+    local name=$1 file=$log/$2.log begin=$SECONDS
+    shift 2
+    if "$@" >"$file" 2>&1 </dev/null; then
+        report "$name" 1 0 $((SECONDS - begin)) "$file"
+    else
+        report "$name" 0 1 $((SECONDS - begin)) "$file"
+        return 1
+    fi
+}
+
+# configured FOLDER OPTIONS…: sets a build folder up, anew if the options are others than last time.
+configured() {
+    local folder=$1
+    shift
+    if [[ ! -f $folder/build.ninja || $(cat "$folder/options" 2>/dev/null) != "$*" ]]; then
+        rm -rf "$folder"
+        meson setup "$folder" "$root" "$@"
+        printf '%s' "$*" >"$folder/options"
+    fi
+    ninja -C "$folder"
+}
+
+# Checks of a run of `meson test`: a program with Check counts as what it says, any other as one.
+count() {
+    awk '
+        function settle() {
+            if (result == "")
+                return
+            if (checks == 0 && bad == 0) {
+                if (result ~ /^OK|^EXPECTEDFAIL/) good_sum++
+                else if (result !~ /^SKIP/) bad_sum++
+            } else {
+                good_sum += checks - bad
+                bad_sum += bad
+                if (bad == 0 && result !~ /^OK/) bad_sum++
+            }
+        }
+        /^=+ [0-9]+\/[0-9]+ =+$/ { settle(); checks = bad = 0; result = "" }
+        /^result: / { result = /exit status 0/ ? "OK" : /exit status 77/ ? "SKIP" : "FAIL" }
+        match($0, /Checks: [0-9]+, Failures: [0-9]+, Errors: [0-9]+/) {
+            split(substr($0, RSTART, RLENGTH), part, /[^0-9]+/)
+            checks += part[2]
+            bad += part[3] + part[4]
+        }
+        END { settle(); print good_sum + 0, bad_sum + 0 }
+    ' "$1"
+}
+
+# tests NAME LOG FOLDER OPTIONS…: runs the tests of a build folder.
+tests() {
+    local name=$1 file=$log/$2.log folder=$3 begin=$SECONDS status=0 good=0 bad=0
+    shift 3
+    rm -f "$folder/meson-logs/testlog.txt"
+    meson test -C "$folder" --no-rebuild --print-errorlogs "$@" >"$file" 2>&1 </dev/null || status=$?
+    if [[ -f $folder/meson-logs/testlog.txt ]]; then
+        read -r good bad < <(count "$folder/meson-logs/testlog.txt")
+    fi
+    if [[ $status -ne 0 && $bad -eq 0 ]]; then
+        bad=1
+    fi
+    report "$name" "$good" "$bad" $((SECONDS - begin)) "$file"
+    grep -E ' SKIP ' "$file" || true
+}
+
+quickstart() {
+    cd /
+    WENGERT_BUILD=$build bash "$root/examples/quickstart.sh"
+}
+
+require_packages tests
+mkdir -p "$log"
+
+if [[ ${1:-} == --update-symbols ]]; then
+    CC=gcc configured "$build/gcc" -Dwerror=true -Dtests=enabled >"$log/gcc.log" 2>&1 || {
+        cat "$log/gcc.log" >&2
+        exit 1
+    }
+    exec bash "$root/tests/project/test_symbols.sh" "$root" "$build/gcc/libwengert.so" --update
+elif [[ $# -gt 0 ]]; then
+    printf 'usage: bash tests/run.sh [--update-symbols]\n' >&2
+    exit 2
+fi
+
+if CC=gcc step 'gcc, optimised, warnings are errors' gcc configured "$build/gcc" -Dwerror=true -Dtests=enabled; then
+    tests 'tests, optimised' gcc-tests "$build/gcc"
+fi
+if CC=gcc step 'gcc, sanitizers' sanitize configured "$build/sanitize" -Dwerror=true -Dtests=enabled \
+    -Dbuildtype=debug -Doptimization=1 -Db_sanitize=address,undefined \
+    "-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer"; then
+    tests 'tests, addresses, leaks, undefined behaviour' sanitize-tests "$build/sanitize" --no-suite project \
+        --timeout-multiplier 5
+fi
+CC=clang step 'clang, warnings are errors' clang configured "$build/clang" -Dwerror=true -Dtests=enabled || true
+step 'examples/quickstart.sh' quickstart quickstart || true
+
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[[ $failed -eq 0 ]]
