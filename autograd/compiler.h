@@ -21,6 +21,7 @@
 #define AG_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define AG_UNUSED __attribute__((unused))
 #define AG_NOINLINE __attribute__((noinline))
+#define AG_ALWAYS_INLINE inline __attribute__((always_inline))
 #define AG_CONSTRUCTOR __attribute__((constructor))
 #define AG_CLEANUP(function) __attribute__((cleanup(function)))
 #else
@@ -30,6 +31,7 @@
 #define AG_UNLIKELY(x) (x)
 #define AG_UNUSED
 #define AG_NOINLINE
+#define AG_ALWAYS_INLINE inline
 #endif
 
 /* Kernels compiled for several instruction sets, the best one chosen when the library is loaded. */

@@ -70,4 +70,10 @@ void k_max_pool_gather(ag_dtype dtype, int threads, const k_pool *p, const void 
 void k_avg_pool(ag_dtype dtype, int threads, const k_pool *p, const void *x, void *y);
 void k_avg_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *dy, void *dx);
 
+/* ---- pack.c: copies between memory layouts ------------------------------------------------------------------------------- */
+
+/* dst = src, index by index. Elements have `bytes` bytes (1, 4 or 8), strides count elements. */
+void k_pack(int threads, size_t bytes, int ndim, const int64_t *size, const void *src, const int64_t *src_stride, void *dst,
+            const int64_t *dst_stride);
+
 #endif

@@ -1,0 +1,284 @@
+/*
+ * What the files of the engine know of one another. Internal: not installed.
+ *
+ * Note [Who holds the bytes]
+ * A tensor's header (struct ag_value) lives while something refers to it: the list of visible results of the thread, nodes
+ * that have it as input or output, a slot of the user's. Its bytes (struct ag_storage) live while
+ *   - the handle is visible: until its frame or scope ends, or ag_release(); or
+ *   - a node saved it for backward: until that node's backward has run; or
+ *   - another value shares the storage (a view, a detached tensor).
+ * A handle without a visible hold cannot be read, even if the bytes happen to be there: whether a program works never
+ * depends on what an operation chose to save.
+ */
+#ifndef WENGERT_AUTOGRAD_INTERNAL_H
+#define WENGERT_AUTOGRAD_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "backward.h"
+#include "error.h"
+#include "op.h"
+#include "storage.h"
+#include "tape.h"
+#include "tensor.h"
+
+/* ---- storage ---------------------------------------------------------------------------------------------------------- */
+
+/* The header of a buffer; 64 bytes, the data follows directly unless it lies in a parent's buffer. */
+typedef struct ag_storage {
+    atomic_int refs;
+    uint32_t version;          /* counts in-place changes; shared by all views */
+    void *data;
+    size_t bytes;              /* usable */
+    struct ag_storage *parent; /* a slice of this one's buffer */
+    ag_place changed;          /* where the last in-place change was made */
+    uint32_t size_class;
+} ag_storage;
+
+/* A buffer of at least `bytes`, 64-byte aligned, with 64 bytes of slack behind it; uninitialised. NULL after raising. */
+ag_storage *ag_storage_new(size_t bytes);
+/* A part of another storage with a version of its own: parameters in an arena are variables, not views. */
+ag_storage *ag_storage_slice(ag_storage *parent, size_t offset, size_t bytes);
+void ag_storage_release(ag_storage *storage);
+
+static inline ag_storage *ag_storage_retain(ag_storage *storage)
+{
+    atomic_fetch_add_explicit(&storage->refs, 1, memory_order_relaxed);
+    return storage;
+}
+
+static inline bool ag_storage_shared(const ag_storage *storage)
+{
+    return atomic_load_explicit(&storage->refs, memory_order_acquire) > 1;
+}
+
+/* ---- values and nodes --------------------------------------------------------------------------------------------------- */
+
+typedef struct ag_node ag_node;
+typedef struct ag_value ag_value;
+typedef struct ag_context ag_context;
+
+/* Why a value has no history, for the message of a backward that reaches nothing. */
+enum ag_reason {
+    AG_REASON_CONSTANT, /* nothing it was made of requires a gradient */
+    AG_REASON_NO_GRAD,  /* made in a no_grad scope */
+    AG_REASON_DETACHED, /* detached, or kept */
+    AG_REASON_NO_RULE   /* came through an operation that is not differentiable */
+};
+
+struct ag_value {
+    uint64_t id;        /* the only handle that is valid for this slot; 0: free */
+    uint32_t generation, slot; /* outlive the value */
+    int visible;        /* handles that may be read */
+    int saved;          /* nodes that need the bytes, and pending gradients */
+    atomic_int refs;    /* holders of the header */
+    uint8_t dtype, ndim;
+    uint8_t output;     /* which output of the producer it is */
+    uint8_t reason;
+    bool requires_grad, persistent, contiguous, view;
+    bool listed;        /* in the list of visible results, which then holds the header */
+    bool has_grad, grad_failed, retain_grad, target;
+    ag_node *producer;  /* NULL: a leaf, or without history */
+    ag_storage *storage; /* NULL: released */
+    int64_t offset;     /* in elements */
+    int64_t numel;
+    ag_value *grad;     /* accumulated (leaves), or retained; valid if has_grad */
+    ag_value *pending;  /* what has arrived in the running sweep */
+    ag_place where;     /* the line that made it */
+    ag_place reason_where;
+    char *name;
+    _Atomic(ag_context *) recorder; /* the thread that records this trainable leaf */
+    uint64_t recorder_epoch;
+    ag_value *next_free;
+    int64_t size[AG_MAX_DIMS];
+    int64_t stride[AG_MAX_DIMS]; /* in elements */
+};
+
+typedef struct ag_label {
+    const char *name;
+    const char *path; /* "features.0" */
+    struct ag_label *parent, *children, *sibling;
+} ag_label;
+
+enum ag_node_state {
+    AG_NODE_LIVE,
+    AG_NODE_FREED
+};
+
+struct ag_node_input {
+    ag_value *value; /* NULL: an optional input that was not given */
+    uint32_t version;
+    bool wants, saved;
+};
+
+struct ag_node {
+    const struct ag_op *op;
+    const void *params;
+    int64_t index;
+    int inputs;
+    uint8_t outputs, state;
+    bool pending; /* a gradient has arrived in the running sweep */
+    bool needed;  /* lies between the output and the chosen inputs of ag_grad */
+    ag_place where;
+    ag_place freed_where;
+    const ag_label *label;
+    struct ag_node_input *input;
+    ag_value *output[AG_OP_MAX_OUTPUTS];
+    uint32_t output_version[AG_OP_MAX_OUTPUTS];
+};
+
+/* ---- the context of a thread -------------------------------------------------------------------------------------------- */
+
+#define AG_CHUNK_BITS 10
+#define AG_CHUNK (1 << AG_CHUNK_BITS)
+#define AG_SLOT_BITS 22
+#define AG_TABLE_BITS 10
+#define AG_MAX_TABLES ((1 << AG_TABLE_BITS) - 1)
+
+typedef struct ag_table {
+    _Atomic(ag_value *) chunk[1 << (AG_SLOT_BITS - AG_CHUNK_BITS)];
+    int64_t used; /* slots handed out at least once */
+    ag_value *free;
+} ag_table;
+
+struct ag_open_scope {
+    uint64_t serial;
+    const ag_scope *address;
+    ag_place where;
+    int64_t made, nodes;
+    size_t arena_chunk, arena_used;
+    bool grad, grad_before;
+    const ag_label *label_before;
+};
+
+struct ag_arena_chunk {
+    char *data;
+    size_t size;
+};
+
+struct ag_context {
+    int table_index;
+    ag_table table;
+    bool grad; /* recording */
+    int in_backward;
+
+    struct ag_open_scope *scope; /* stack */
+    int scopes, scope_capacity;
+    uint64_t epoch; /* counts outermost scopes */
+
+    uint64_t *made; /* ids of visible results, in order */
+    int64_t made_count, made_capacity;
+
+    ag_node **node;
+    int64_t nodes, node_capacity;
+    struct ag_arena_chunk *arena; /* where nodes lie */
+    size_t arena_chunks, arena_capacity, arena_chunk, arena_used;
+
+    ag_label root;
+    const ag_label *label;
+
+    struct ag_context *next; /* all contexts, for statistics; never freed, reused by later threads */
+    bool in_use;
+};
+
+/* The calling thread's context, made at first use. NULL after raising (out of memory). */
+extern _Thread_local ag_context *ag_current;
+ag_context *ag_context_make(void);
+
+static inline ag_context *ag_context_get(void)
+{
+    return AG_LIKELY(ag_current != NULL) ? ag_current : ag_context_make();
+}
+
+/* Table 0: leaves and kept values; the others belong to threads. */
+extern ag_table *ag_tables[AG_MAX_TABLES + 1];
+
+static inline ag_value *ag_peek(ag_tensor t)
+{
+    const ag_table *table = ag_tables[t.id >> AG_SLOT_BITS & ((1 << AG_TABLE_BITS) - 1)];
+    if (AG_UNLIKELY(table == NULL)) {
+        return NULL;
+    }
+    uint32_t slot = (uint32_t)t.id & ((1u << AG_SLOT_BITS) - 1);
+    ag_value *chunk = atomic_load_explicit(&table->chunk[slot >> AG_CHUNK_BITS], memory_order_relaxed);
+    if (AG_UNLIKELY(chunk == NULL)) {
+        return NULL;
+    }
+    ag_value *v = &chunk[slot & (AG_CHUNK - 1)];
+    return AG_LIKELY(v->id == t.id) ? v : NULL;
+}
+
+static inline ag_tensor ag_handle(const ag_value *v)
+{
+    return ag_tensor_of_id(v->id);
+}
+
+/* The value behind a readable handle; NULL after raising an error that says in `function`'s name what is wrong. */
+ag_value *ag_resolve(ag_place where, const char *function, ag_tensor t);
+ag_value *ag_resolve_failed(ag_place where, const char *function, ag_tensor t);
+
+/* A header without storage, refs 1, visible 1, in the thread's table or among the persistent ones. NULL after raising. */
+ag_value *ag_value_new(ag_context *ctx, bool persistent);
+/* Shape, row-major strides and bytes for a header. */
+bool ag_value_shape(ag_value *v, ag_dtype dtype, const ag_shape *shape);
+bool ag_value_allocate(ag_value *v);
+void ag_value_set_contiguous(ag_value *v);
+/* A row-major value with bytes that belongs to the innermost scope. */
+ag_value *ag_value_in_scope(ag_place where, const char *function, ag_dtype dtype, ag_shape shape);
+void ag_value_unref(ag_value *v);
+/* Ends the visible hold. */
+void ag_value_hide(ag_value *v);
+void ag_value_save(ag_value *v);
+void ag_value_unsave(ag_value *v);
+/* Another header for the same bytes: no history, belongs to the innermost scope. */
+ag_value *ag_value_alias(ag_context *ctx, const ag_value *v, bool persistent);
+
+static inline ag_value *ag_value_ref(ag_value *v)
+{
+    if (v->persistent) {
+        atomic_fetch_add_explicit(&v->refs, 1, memory_order_relaxed);
+    } else { /* one thread only: a plain increment */
+        atomic_store_explicit(&v->refs, atomic_load_explicit(&v->refs, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+    }
+    return v;
+}
+
+static inline void *ag_value_data(const ag_value *v)
+{
+    return (char *)v->storage->data + (size_t)v->offset * ag_dtype_size((ag_dtype)v->dtype);
+}
+
+static inline ag_array ag_value_array(const ag_value *v)
+{
+    ag_array a = {ag_value_data(v), (ag_dtype)v->dtype, v->ndim, v->numel, v->size, v->stride};
+    return a;
+}
+
+static inline ag_shape ag_value_shape_of(const ag_value *v)
+{
+    ag_shape shape;
+    shape.ndim = v->ndim;
+    for (int d = 0; d < AG_MAX_DIMS; d++) {
+        shape.size[d] = d < v->ndim ? v->size[d] : 0;
+    }
+    return shape;
+}
+
+/* Appends to the list of visible results. False after raising. */
+bool ag_made_push(ag_context *ctx, ag_value *v);
+/* A node with room for its inputs and params on the tape; not yet listed. NULL after raising. */
+ag_node *ag_node_new(ag_context *ctx, const struct ag_op *op, int inputs, const void *params);
+void ag_node_free(ag_node *node, ag_place where);
+
+/* dst = src and dst += src, same shape, any strides, same type. */
+void ag_array_copy(ag_array dst, ag_array src);
+void ag_array_accumulate(ag_array dst, ag_array src);
+void ag_array_fill(ag_array dst, double value);
+
+/* The leaf's gradient buffer (row-major), made at first use. NULL after raising. */
+ag_value *ag_leaf_gradient(ag_value *leaf);
+/* Says that v's numbers were changed in place. */
+void ag_value_changed(ag_value *v, ag_place where);
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * Copies between memory layouts. Raw numbers only; elements are moved, never computed with.
+ */
+#include "autograd/kernels/kernels.h"
+
+#include <string.h>
+
+enum { MAX_DIMS = AG_MAX_DIMS, TILE = 16, WORTH_A_THREAD = 32768 };
+
+struct copy {
+    int ndim; /* 1 or more, outermost first, by falling stride of the destination */
+    int64_t size[MAX_DIMS], from[MAX_DIMS], to[MAX_DIMS];
+};
+
+/* Drops lengths of 1, orders the rest by the destination and joins neighbours that both sides walk in one stride. */
+static struct copy copy_plan(int ndim, const int64_t *size, const int64_t *from, const int64_t *to)
+{
+    struct copy p = { 0 };
+    for (int d = 0; d < ndim; d++) {
+        if (size[d] == 1) {
+            continue;
+        }
+        int i = p.ndim++;
+        for (; i > 0 && p.to[i - 1] < to[d]; i--) {
+            p.size[i] = p.size[i - 1];
+            p.from[i] = p.from[i - 1];
+            p.to[i] = p.to[i - 1];
+        }
+        p.size[i] = size[d];
+        p.from[i] = from[d];
+        p.to[i] = to[d];
+    }
+    int n = 0;
+    for (int d = 1; d < p.ndim; d++) {
+        if (p.from[n] == p.from[d] * p.size[d] && p.to[n] == p.to[d] * p.size[d]) {
+            p.size[n] *= p.size[d];
+            p.from[n] = p.from[d];
+            p.to[n] = p.to[d];
+        } else {
+            n++;
+            p.size[n] = p.size[d];
+            p.from[n] = p.from[d];
+            p.to[n] = p.to[d];
+        }
+    }
+    p.ndim = p.ndim == 0 ? 0 : n + 1;
+    while (p.ndim < 2) {
+        p.size[p.ndim] = 1;
+        p.from[p.ndim] = p.to[p.ndim] = 1;
+        p.ndim++;
+    }
+    return p;
+}
+
+/* Copies a plane of rows x columns in tiles, so that a transposition reads and writes whole cache lines. */
+#define COPY_PLANE(name, T)                                                                                       \
+    static void name(int64_t rows, int64_t columns, const T *from, int64_t from_row, int64_t from_column, T *to,  \
+                     int64_t to_row, int64_t to_column)                                                           \
+    {                                                                                                             \
+        if (from_column == 1 && to_column == 1) {                                                                 \
+            for (int64_t r = 0; r < rows; r++) {                                                                  \
+                memcpy(to + r * to_row, from + r * from_row, (size_t)columns * sizeof(T));                        \
+            }                                                                                                     \
+            return;                                                                                               \
+        }                                                                                                         \
+        for (int64_t r0 = 0; r0 < rows; r0 += TILE) {                                                             \
+            int64_t r1 = r0 + TILE < rows ? r0 + TILE : rows;                                                     \
+            for (int64_t c0 = 0; c0 < columns; c0 += TILE) {                                                      \
+                int64_t c1 = c0 + TILE < columns ? c0 + TILE : columns;                                           \
+                for (int64_t r = r0; r < r1; r++) {                                                               \
+                    for (int64_t c = c0; c < c1; c++) {                                                           \
+                        memcpy(to + r * to_row + c * to_column, from + r * from_row + c * from_column, sizeof(T)); \
+                    }                                                                                             \
+                }                                                                                                 \
+            }                                                                                                     \
+        }                                                                                                         \
+    }
+
+COPY_PLANE(copy_plane_1, uint8_t)
+COPY_PLANE(copy_plane_4, uint32_t)
+COPY_PLANE(copy_plane_8, uint64_t)
+
+void k_pack(int threads, size_t bytes, int ndim, const int64_t *size, const void *src, const int64_t *src_stride, void *dst,
+            const int64_t *dst_stride)
+{
+    int64_t numel = 1;
+    for (int d = 0; d < ndim; d++) {
+        numel *= size[d];
+    }
+    if (numel == 0) {
+        return;
+    }
+    struct copy p = copy_plan(ndim, size, src_stride, dst_stride);
+    int column = p.ndim - 1, row = column - 1;
+    for (int d = 0; d < column; d++) {
+        if (p.from[d] < p.from[row]) {
+            row = d;
+        }
+    }
+    int64_t planes = numel / (p.size[row] * p.size[column]);
+#pragma omp parallel for num_threads(threads) if (threads > 1 && planes > 1 && numel > WORTH_A_THREAD)
+    for (int64_t i = 0; i < planes; i++) {
+        int64_t rest = i, from = 0, to = 0;
+        for (int d = column - 1; d >= 0; d--) {
+            if (d != row) {
+                int64_t at = rest % p.size[d];
+                rest /= p.size[d];
+                from += at * p.from[d];
+                to += at * p.to[d];
+            }
+        }
+        if (bytes == 1) {
+            copy_plane_1(p.size[row], p.size[column], (const uint8_t *)src + from, p.from[row], p.from[column],
+                         (uint8_t *)dst + to, p.to[row], p.to[column]);
+        } else if (bytes == 4) {
+            copy_plane_4(p.size[row], p.size[column], (const uint32_t *)src + from, p.from[row], p.from[column],
+                         (uint32_t *)dst + to, p.to[row], p.to[column]);
+        } else {
+            copy_plane_8(p.size[row], p.size[column], (const uint64_t *)src + from, p.from[row], p.from[column],
+                         (uint64_t *)dst + to, p.to[row], p.to[column]);
+        }
+    }
+}

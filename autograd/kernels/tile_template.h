@@ -1,0 +1,214 @@
+/*
+ * The register tile for one instruction set and element type; included by tile.c only, once for each, with
+ *
+ *   TILE(name)             the name of a function of this version
+ *   TILE_TARGET            its target attribute
+ *   T, VECTOR, LANES       element, vector, elements of a vector
+ *   ROWS, VECTORS          the largest register tile
+ *   LOAD, STORE, SET, FMA  unaligned load and store, broadcast, a b + c
+ *   LOAD_PART, STORE_PART  the first `count` elements only (the others load as 0)
+ */
+
+/* Rows `mr` and vectors `nv` are constants in every call, so that the accumulators become registers. */
+TILE_TARGET static inline AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv, const k_tile *t, const T *const *a,
+                                                            T *const *c, int64_t tail)
+{
+    const T *row[ROWS];
+    VECTOR sum[ROWS][VECTORS];
+    AG_UNROLL
+    for (int i = 0; i < mr; i++) {
+        row[i] = a[i] + t->a_offset;
+    }
+    if (t->accumulate) {
+        AG_UNROLL
+        for (int i = 0; i < mr; i++) {
+            const T *from = c[i] + t->c_offset;
+            AG_UNROLL
+            for (int j = 0; j < nv - 1; j++) {
+                sum[i][j] = LOAD(from + j * LANES);
+            }
+            sum[i][nv - 1] = LOAD_PART(from + (nv - 1) * LANES, tail);
+        }
+    } else if (t->bias != NULL) {
+        const T *bias = t->bias;
+        AG_UNROLL
+        for (int j = 0; j < nv; j++) {
+            VECTOR v = j < nv - 1 ? LOAD(bias + j * LANES) : LOAD_PART(bias + j * LANES, tail);
+            AG_UNROLL
+            for (int i = 0; i < mr; i++) {
+                sum[i][j] = v;
+            }
+        }
+    } else {
+        AG_UNROLL
+        for (int i = 0; i < mr; i++) {
+            AG_UNROLL
+            for (int j = 0; j < nv; j++) {
+                sum[i][j] = SET((T)0);
+            }
+        }
+    }
+    const T *b = t->b;
+    const int64_t *step = t->step;
+    int64_t ldb = t->ldb;
+    for (int64_t k = t->k; k > 0; k--) {
+        VECTOR right[VECTORS];
+        AG_UNROLL
+        for (int j = 0; j < nv; j++) {
+            right[j] = LOAD(b + j * LANES);
+        }
+        int64_t at = *step++;
+        b += ldb;
+        AG_UNROLL
+        for (int i = 0; i < mr; i++) {
+            VECTOR left = SET(row[i][at]);
+            AG_UNROLL
+            for (int j = 0; j < nv; j++) {
+                sum[i][j] = FMA(left, right[j], sum[i][j]);
+            }
+        }
+    }
+    AG_UNROLL
+    for (int i = 0; i < mr; i++) {
+        T *to = c[i] + t->c_offset;
+        AG_UNROLL
+        for (int j = 0; j < nv - 1; j++) {
+            STORE(to + j * LANES, sum[i][j]);
+        }
+        if (tail == LANES) {
+            STORE(to + (nv - 1) * LANES, sum[i][nv - 1]);
+        } else {
+            STORE_PART(to + (nv - 1) * LANES, sum[i][nv - 1], tail);
+        }
+    }
+}
+
+/* All rows for a panel of `nv` vectors: whole tiles, then the rest. */
+TILE_TARGET static inline AG_ALWAYS_INLINE void TILE(rows)(const int nv, const k_tile *t)
+{
+    const T *const *a = (const T *const *)t->a;
+    T *const *c = (T *const *)t->c;
+    int64_t tail = t->n - (nv - 1) * LANES, m = t->m;
+    while (m > ROWS) {
+        /* Two tiles of nearly equal height end the column better than a whole one and a sliver. */
+        if (m < 2 * ROWS) {
+            break;
+        }
+        TILE(block)(ROWS, nv, t, a, c, tail);
+        a += ROWS;
+        c += ROWS;
+        m -= ROWS;
+    }
+    while (m > 0) {
+        int64_t now = m > ROWS ? (m + 1) / 2 : m;
+        switch (now) {
+#if ROWS >= 8
+        case 8:
+            TILE(block)(8, nv, t, a, c, tail);
+            break;
+        case 7:
+            TILE(block)(7, nv, t, a, c, tail);
+            break;
+#endif
+#if ROWS >= 6
+        case 6:
+            TILE(block)(6, nv, t, a, c, tail);
+            break;
+        case 5:
+            TILE(block)(5, nv, t, a, c, tail);
+            break;
+#endif
+        case 4:
+            TILE(block)(4, nv, t, a, c, tail);
+            break;
+        case 3:
+            TILE(block)(3, nv, t, a, c, tail);
+            break;
+        case 2:
+            TILE(block)(2, nv, t, a, c, tail);
+            break;
+        default:
+            TILE(block)(1, nv, t, a, c, tail);
+            break;
+        }
+        a += now;
+        c += now;
+        m -= now;
+    }
+}
+
+TILE_TARGET static AG_NOINLINE void TILE(rows1)(const k_tile *t)
+{
+    TILE(rows)(1, t);
+}
+
+TILE_TARGET static AG_NOINLINE void TILE(rows2)(const k_tile *t)
+{
+    TILE(rows)(2, t);
+}
+
+#if VECTORS >= 3
+TILE_TARGET static AG_NOINLINE void TILE(rows3)(const k_tile *t)
+{
+    TILE(rows)(3, t);
+}
+#endif
+
+static void TILE(run)(const k_tile *t)
+{
+    if (t->n <= LANES) {
+        TILE(rows1)(t);
+    } else if (t->n <= 2 * LANES) {
+        TILE(rows2)(t);
+#if VECTORS >= 3
+    } else {
+        TILE(rows3)(t);
+#endif
+    }
+}
+
+TILE_TARGET static void TILE(transpose)(int64_t rows, int64_t n, const void *from, int64_t ld, void *to, int64_t ldto)
+{
+    const T *restrict x = from;
+    T *restrict y = to;
+    int64_t filled = (n + LANES - 1) / LANES * LANES;
+    for (int64_t j0 = 0; j0 < filled; j0 += LANES) {
+        int64_t k = 0;
+#ifdef TRANSPOSE
+        if (j0 + LANES <= n) {
+            for (; k + LANES <= rows; k += LANES) {
+                TRANSPOSE(x + j0 * ld + k, ld, y + k * ldto + j0, ldto);
+            }
+        }
+#endif
+        int64_t real = n - j0 < LANES ? n - j0 : LANES;
+        for (; k < rows; k++) {
+            for (int64_t j = 0; j < real; j++) {
+                y[k * ldto + j0 + j] = x[(j0 + j) * ld + k];
+            }
+            for (int64_t j = real; j < LANES; j++) {
+                y[k * ldto + j0 + j] = 0;
+            }
+        }
+    }
+}
+
+static const k_tile_kernel TILE(kernel) = {
+    TILE_NAME, LANES, LANES * VECTORS, ROWS, TILE(run), TILE(transpose),
+};
+
+#undef TILE
+#undef TILE_TARGET
+#undef TILE_NAME
+#undef T
+#undef VECTOR
+#undef LANES
+#undef ROWS
+#undef VECTORS
+#undef LOAD
+#undef STORE
+#undef SET
+#undef FMA
+#undef LOAD_PART
+#undef STORE_PART
+#undef TRANSPOSE
