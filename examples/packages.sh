@@ -8,7 +8,7 @@ packages_tests=(check g++ clang libomp-dev shellcheck)
 # The same on a system without apt: commands and pkg-config names to look for.
 probes_build=("command cc" "command meson" "command ninja" "command pkg-config" "header blis.h" "library zlib"
     "library libpng" "library jansson")
-probes_tests=("library check" "command c++" "command clang" "command shellcheck")
+probes_tests=("library check" "command c++" "command clang")
 
 packages_lacking() {
     local package
