@@ -1,0 +1,196 @@
+/*
+ * MNIST for the examples. It must not know about networks.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include "digits.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef WENGERT_EXAMPLES_SAMPLE
+#define WENGERT_EXAMPLES_SAMPLE "examples/mnist_sample"
+#endif
+
+enum { EPOCHS = 5, EPOCHS_OF_SMALL_SETS = 10, SMALL_SET = 20000 };
+
+static const char *const file_names[] = { "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+                                          "t10k-labels-idx1-ubyte" };
+
+/* The first of MNIST's files that the folder does not have, plain or compressed; NULL if all are there. */
+static const char *missing_file(const char *folder)
+{
+    for (size_t i = 0; i < sizeof file_names / sizeof file_names[0]; i++) {
+        char plain[DIGITS_PATH + 64], compressed[DIGITS_PATH + 64];
+        snprintf(plain, sizeof plain, "%s/%s", folder, file_names[i]);
+        snprintf(compressed, sizeof compressed, "%s/%s.gz", folder, file_names[i]);
+        if (access(plain, F_OK) != 0 && access(compressed, F_OK) != 0) {
+            return file_names[i];
+        }
+    }
+    return NULL;
+}
+
+/* A folder that the user named is the only one looked into: training on something else would be a surprise. */
+static bool named_folder(struct digits *d, const struct options *o, const char *folder, const char *named_by)
+{
+    int length = snprintf(d->folder, sizeof d->folder, "%s", folder);
+    if (length >= DIGITS_PATH) {
+        fprintf(stderr, "%s: %s: the path is longer than %d characters\n", o->program, named_by, DIGITS_PATH - 1);
+        return false;
+    }
+    const char *missing = missing_file(folder);
+    if (missing != NULL) {
+        fprintf(stderr, "%s: %s %s: there is no %s and no %s.gz (examples/fetch_data.sh DIR gets MNIST)\n",
+                o->program, named_by, folder, missing, missing);
+        return false;
+    }
+    return true;
+}
+
+static bool find_folder(struct digits *d, const struct options *o)
+{
+    const char *from_environment = getenv("WENGERT_DATA");
+    if (o->data != NULL) {
+        return named_folder(d, o, o->data, "--data");
+    }
+    if (from_environment != NULL && *from_environment != '\0') {
+        return named_folder(d, o, from_environment, "WENGERT_DATA");
+    }
+    if (missing_file(WENGERT_EXAMPLES_SAMPLE) == NULL) {
+        snprintf(d->folder, sizeof d->folder, "%s", WENGERT_EXAMPLES_SAMPLE);
+        return true;
+    }
+    const char *slash = strrchr(o->path, '/');
+    int length = slash ? (int)(slash - o->path) : 1;
+    snprintf(d->folder, sizeof d->folder, "%.*s/mnist_sample", length, slash ? o->path : ".");
+    if (missing_file(d->folder) == NULL) {
+        return true;
+    }
+    fprintf(stderr,
+            "%s: the sample of MNIST was not found in %s nor in %s; name a folder with --data or WENGERT_DATA "
+            "(examples/fetch_data.sh DIR gets MNIST)\n",
+            o->program, WENGERT_EXAMPLES_SAMPLE, d->folder);
+    return false;
+}
+
+/* ---- permuted labels: a set of the program's own, built on another one --------------------------------------------- */
+
+struct permuted {
+    data_set *digits;
+    int64_t *order; /* sample i gets the label of sample order[i] */
+};
+
+static ag_error permuted_read(void *state, int64_t i, void *x, void *y)
+{
+    struct permuted *self = state;
+    ag_error error = AG_OK;
+    if (x != NULL) {
+        error = data_set_read(self->digits, i, x, NULL);
+    }
+    if (y != NULL && error == AG_OK) {
+        error = data_set_read(self->digits, self->order[i], NULL, y);
+    }
+    return error;
+}
+
+static void permuted_release(void *state)
+{
+    struct permuted *self = state;
+    data_set_free(self->digits);
+    free(self->order);
+    free(self);
+}
+
+static const data_set_type permuted_type = { sizeof(data_set_type), "permuted labels", permuted_read, permuted_release };
+
+/* Takes the set. */
+static data_set *permute_labels(data_set *digits, ag_rng *rng)
+{
+    int64_t n = data_set_size(digits);
+    struct permuted *self = malloc(sizeof *self);
+    int64_t *order = malloc((size_t)(n > 0 ? n : 1) * sizeof *order);
+    if (self == NULL || order == NULL) {
+        free(self);
+        free(order);
+        data_set_free(digits);
+        return NULL;
+    }
+    ag_rng_permutation(rng, n, order);
+    *self = (struct permuted){ digits, order };
+    return data_set_new(&permuted_type, self, n, data_set_x_shape(digits), data_set_x_dtype(digits),
+                        data_set_y_shape(digits), data_set_y_dtype(digits));
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------------------- */
+
+bool digits_open(struct digits *d, const struct options *o, ag_rng *rng)
+{
+    d->train = NULL;
+    d->validation = NULL;
+    if (!find_folder(d, o)) {
+        return false;
+    }
+    data_set *all = data_mnist(d->folder, "train");
+    if (o->shuffle_labels) {
+        all = permute_labels(all, rng);
+        if (all == NULL) {
+            fprintf(stderr, "%s: out of memory\n", o->program);
+            return false;
+        }
+    }
+    if (ag_error_code() != AG_OK) {
+        data_set_free(all);
+        return false;
+    }
+    int64_t n = data_set_size(all);
+    int64_t sizes[2] = { n, (int64_t)floor(o->validation * (double)n) };
+    if (o->validation == 0) {
+        d->train = all;
+        return true;
+    }
+    if (sizes[1] == 0) {
+        sizes[1] = 1;
+    }
+    sizes[0] = n - sizes[1];
+    if (sizes[0] < 1) {
+        fprintf(stderr, "%s: --validation %g of %lld digits in %s leaves none to train on\n", o->program, o->validation,
+                (long long)n, d->folder);
+        data_set_free(all);
+        return false;
+    }
+    data_set *parts[2] = { NULL, NULL };
+    ag_error error = data_split(all, 2, sizes, rng, parts);
+    data_set_free(all); /* the parts share it */
+    d->train = parts[0];
+    d->validation = parts[1];
+    return error == AG_OK;
+}
+
+int digits_usual_epochs(int64_t training_samples)
+{
+    return training_samples < SMALL_SET ? EPOCHS_OF_SMALL_SETS : EPOCHS;
+}
+
+data_set *digits_take(data_set **set)
+{
+    data_set *taken = *set;
+    *set = NULL;
+    return taken;
+}
+
+data_set *digits_test(const struct digits *d)
+{
+    return data_mnist(d->folder, "test");
+}
+
+void digits_close(struct digits *d)
+{
+    data_set_free(d->train);
+    data_set_free(d->validation);
+    d->train = NULL;
+    d->validation = NULL;
+}

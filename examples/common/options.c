@@ -1,0 +1,278 @@
+/*
+ * The command line of the example programs, read with getopt_long.
+ * It must not know what the options are used for.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2, GO_ON = -1 };
+
+/* What getopt_long returns: above every character, so that no short option is ever accepted by accident. */
+enum key {
+    KEY_SEED = 256,
+    KEY_THREADS,
+    KEY_EPOCHS,
+    KEY_STEPS,
+    KEY_BATCH,
+    KEY_LR,
+    KEY_DATA,
+    KEY_JSON,
+    KEY_PICTURES,
+    KEY_NO_PICTURES,
+    KEY_VALIDATION,
+    KEY_PATIENCE,
+    KEY_SHUFFLE_LABELS,
+    KEY_DOT,
+    KEY_HELP
+};
+
+struct entry {
+    enum key key;
+    unsigned flag;        /* OPTION_…; 0: every program takes it */
+    const char *name;
+    const char *argument; /* NULL: takes none */
+    const char *help;     /* lines separated by '\n' */
+};
+
+static const struct entry entries[] = {
+    { KEY_SEED, OPTION_SEED, "seed", "N", "of all randomness; same seed, same weights (default 1)" },
+    { KEY_THREADS, OPTION_THREADS, "threads", "N", "worker threads; the result does not depend on them\n"
+                                                   "(default: WENGERT_NUM_THREADS, else all processors)" },
+    { KEY_EPOCHS, OPTION_EPOCHS, "epochs", "N", "passes over the training digits, at most (default 5;\n"
+                                                "10 when there are fewer than 20000 of them)" },
+    { KEY_STEPS, OPTION_STEPS, "steps", "N", "optimizer steps (default 600)" },
+    { KEY_BATCH, OPTION_BATCH, "batch", "N", "digits in a batch (default 64)" },
+    { KEY_LR, OPTION_LR, "lr", "X", "learning rate (default 0.001)" },
+    { KEY_DATA, OPTION_DATA, "data", "DIR", "folder with MNIST's four files, plain or .gz, as\n"
+                                            "examples/fetch_data.sh gets them (default: $WENGERT_DATA\n"
+                                            "if set, else the sample that comes with the source)" },
+    { KEY_VALIDATION, OPTION_VALIDATION, "validation", "SHARE",
+      "share of the training digits kept for validation, from 0\n"
+      "to below 1; 0: none, and no early stopping (default 0.1)" },
+    { KEY_PATIENCE, OPTION_PATIENCE, "patience", "N", "stop after N epochs without a better validation; the\n"
+                                                      "best weights are restored (default 3)" },
+    { KEY_SHUFFLE_LABELS, OPTION_SHUFFLE_LABELS, "shuffle-labels", NULL,
+      "train on permuted labels: nothing can be learned, and the\n"
+      "test accuracy must stay near 10 %" },
+    { KEY_JSON, OPTION_JSON, "json", "FILE", "write history and results as JSON" },
+    { KEY_PICTURES, OPTION_PICTURES, "pictures", "DIR", "folder for the pictures; it is made if need be; pictures\n"
+                                                        "of an earlier run of this program are replaced\n"
+                                                        "(default wengert-out)" },
+    { KEY_NO_PICTURES, OPTION_PICTURES, "no-pictures", NULL, "draw none" },
+    { KEY_DOT, OPTION_DOT, "dot", "FILE", "write the first step's tape as a Graphviz drawing" },
+    { KEY_HELP, 0, "help", NULL, "show this and exit" },
+};
+enum { ENTRIES = sizeof entries / sizeof entries[0] };
+
+static bool accepted(const struct options *o, const struct entry *e)
+{
+    return e->flag == 0 || (o->accepts & e->flag) != 0;
+}
+
+static void print_help(const struct options *o)
+{
+    printf("Usage: %s [OPTION…]\n%s\n\n", o->program, o->purpose);
+    for (int i = 0; i < ENTRIES; i++) {
+        const struct entry *e = &entries[i];
+        if (!accepted(o, e)) {
+            continue;
+        }
+        char left[64];
+        snprintf(left, sizeof left, "--%s%s%s", e->name, e->argument ? " " : "", e->argument ? e->argument : "");
+        const char *line = e->help;
+        while (line != NULL) {
+            const char *end = strchr(line, '\n');
+            int length = end ? (int)(end - line) : (int)strlen(line);
+            printf("  %-20s %.*s\n", line == e->help ? left : "", length, line);
+            line = end ? end + 1 : NULL;
+        }
+    }
+    printf("\nExit status: 0 on success, 1 after an error, 2 after a wrong option.\n");
+}
+
+static int refuse(const struct options *o, const char *option, const char *value, const char *wanted)
+{
+    fprintf(stderr, "%s: --%s needs %s, got '%s' (see --help)\n", o->program, option, wanted, value);
+    return EXIT_USAGE;
+}
+
+/* A whole number and nothing else: no blanks, no sign but '-', no hexadecimals. */
+static bool read_integer(const char *text, int64_t low, int64_t high, int64_t *out)
+{
+    if (*text == '\0' || text[strspn(text, "-0123456789")] != '\0') {
+        return false;
+    }
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || *end != '\0' || end == text || value < low || value > high) {
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+/* A decimal number and nothing else: the character set keeps out nan, inf and hexadecimals, which strtod would take. */
+static bool read_real(const char *text, double *out)
+{
+    if (*text == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0') {
+        return false;
+    }
+    char *end;
+    errno = 0;
+    double value = strtod(text, &end);
+    if (errno != 0 || *end != '\0' || end == text) {
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+static int take_integer(const struct options *o, const struct entry *e, const char *value, int64_t low, int64_t high,
+                        int64_t *out)
+{
+    if (read_integer(value, low, high, out)) {
+        return GO_ON;
+    }
+    char wanted[96];
+    snprintf(wanted, sizeof wanted, "a whole number from %lld to %lld", (long long)low, (long long)high);
+    return refuse(o, e->name, value, wanted);
+}
+
+static int take_int(const struct options *o, const struct entry *e, const char *value, int low, int high, int *out)
+{
+    int64_t wide = 0;
+    int status = take_integer(o, e, value, low, high, &wide);
+    if (status == GO_ON) {
+        *out = (int)wide;
+    }
+    return status;
+}
+
+static int take_path(const struct options *o, const struct entry *e, const char *value, const char **out)
+{
+    if (*value == '\0') {
+        return refuse(o, e->name, value, "a path");
+    }
+    *out = value;
+    return GO_ON;
+}
+
+static int take(struct options *o, const struct entry *e, const char *value)
+{
+    switch (e->key) {
+    case KEY_SEED:
+        return take_integer(o, e, value, 0, INT64_MAX, &o->seed);
+    case KEY_THREADS:
+        return take_int(o, e, value, 1, 1024, &o->threads);
+    case KEY_EPOCHS:
+        return take_int(o, e, value, 1, 100000, &o->epochs);
+    case KEY_STEPS:
+        return take_int(o, e, value, 1, INT_MAX, &o->steps);
+    case KEY_BATCH:
+        return take_integer(o, e, value, 1, 1000000, &o->batch);
+    case KEY_LR:
+        if (!read_real(value, &o->lr) || !(o->lr > 0)) {
+            return refuse(o, e->name, value, "a number above 0");
+        }
+        return GO_ON;
+    case KEY_VALIDATION:
+        if (!read_real(value, &o->validation) || !(o->validation >= 0 && o->validation < 1)) {
+            return refuse(o, e->name, value, "a number from 0 to below 1");
+        }
+        return GO_ON;
+    case KEY_PATIENCE:
+        return take_int(o, e, value, 1, INT_MAX, &o->patience);
+    case KEY_DATA:
+        return take_path(o, e, value, &o->data);
+    case KEY_JSON:
+        return take_path(o, e, value, &o->json);
+    case KEY_PICTURES:
+        return take_path(o, e, value, &o->pictures);
+    case KEY_NO_PICTURES:
+        o->pictures = NULL;
+        return GO_ON;
+    case KEY_SHUFFLE_LABELS:
+        o->shuffle_labels = true;
+        return GO_ON;
+    case KEY_DOT:
+        return take_path(o, e, value, &o->dot);
+    case KEY_HELP:
+        print_help(o);
+        return EXIT_SUCCESS;
+    }
+    return GO_ON;
+}
+
+static const struct entry *entry_of(int key)
+{
+    for (int i = 0; i < ENTRIES; i++) {
+        if ((int)entries[i].key == key) {
+            return &entries[i];
+        }
+    }
+    return NULL;
+}
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+    o->path = argc > 0 ? argv[0] : "";
+    o->seed = 1;
+    o->steps = 600;
+    o->batch = 64;
+    o->lr = 1e-3;
+    o->pictures = "wengert-out";
+    o->validation = 0.1;
+    o->patience = 3;
+
+    struct option table[ENTRIES + 1] = { { NULL, 0, NULL, 0 } };
+    int count = 0;
+    for (int i = 0; i < ENTRIES; i++) {
+        if (accepted(o, &entries[i])) {
+            int has_argument = entries[i].argument ? required_argument : no_argument;
+            table[count++] = (struct option){ entries[i].name, has_argument, NULL, (int)entries[i].key };
+        }
+    }
+
+    opterr = 0;
+    for (;;) {
+        /* argv[at] is the word that getopt_long looks at next, for the message if it does not like it. */
+        int at = optind;
+        int key = getopt_long(argc, argv, ":", table, NULL);
+        if (key == -1) {
+            break;
+        }
+        if (key == ':') {
+            fprintf(stderr, "%s: option '%s' needs a value (see --help)\n", o->program, argv[optind - 1]);
+            return EXIT_USAGE;
+        }
+        const struct entry *e = entry_of(key);
+        if (e == NULL) {
+            const struct entry *refused = entry_of(optopt);
+            if (refused != NULL) {
+                fprintf(stderr, "%s: option '--%s' takes no value (see --help)\n", o->program, refused->name);
+            } else {
+                fprintf(stderr, "%s: unknown option '%s' (see --help)\n", o->program,
+                        argv[at < argc ? at : argc - 1]);
+            }
+            return EXIT_USAGE;
+        }
+        int status = take(o, e, optarg);
+        if (status != GO_ON) {
+            return status;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "%s: unexpected argument '%s' (see --help)\n", o->program, argv[optind]);
+        return EXIT_USAGE;
+    }
+    return GO_ON;
+}

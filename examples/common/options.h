@@ -1,0 +1,54 @@
+/*
+ * The command line of the example programs: one table of options, numbers checked to the last character.
+ * It knows nothing about training; a program says which of the options it takes.
+ */
+#ifndef EXAMPLES_COMMON_OPTIONS_H
+#define EXAMPLES_COMMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    OPTION_SEED = 1 << 0,
+    OPTION_THREADS = 1 << 1,
+    OPTION_EPOCHS = 1 << 2,
+    OPTION_STEPS = 1 << 3,
+    OPTION_BATCH = 1 << 4,
+    OPTION_LR = 1 << 5,
+    OPTION_DATA = 1 << 6,
+    OPTION_JSON = 1 << 7,
+    OPTION_PICTURES = 1 << 8,
+    OPTION_VALIDATION = 1 << 9,
+    OPTION_PATIENCE = 1 << 10,
+    OPTION_SHUFFLE_LABELS = 1 << 11,
+    OPTION_DOT = 1 << 12,
+
+    OPTIONS_CLASSIFIER = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR | OPTION_DATA |
+                         OPTION_JSON | OPTION_PICTURES | OPTION_VALIDATION | OPTION_PATIENCE | OPTION_SHUFFLE_LABELS,
+};
+
+struct options {
+    const char *program;  /* its name, for messages and file names; the caller sets it */
+    const char *purpose;  /* one or more lines for --help; the caller sets it */
+    unsigned accepts;     /* OPTION_… | …; the caller sets it */
+    const char *path;     /* argv[0] */
+    int64_t seed;         /* default 1 */
+    int threads;          /* 0: as many as the library chooses */
+    int epochs;           /* 0: digits_usual_epochs() */
+    int steps;            /* default 600 */
+    int64_t batch;        /* default 64 */
+    double lr;            /* default 1e-3 */
+    const char *data;     /* NULL: the embedded sample */
+    const char *json;     /* NULL: none is written */
+    const char *pictures; /* a folder; NULL: none are drawn */
+    double validation;    /* share of the training files, default 0.1 */
+    int patience;         /* default 3 */
+    bool shuffle_labels;
+    const char *dot;      /* NULL: none is written */
+};
+
+/* Fills the defaults and then what argv says. Returns -1 if the program should go on, else its exit status: 0 after --help,
+ * 2 after a usage error, which has been printed. */
+int options_parse(struct options *o, int argc, char **argv);
+
+#endif
