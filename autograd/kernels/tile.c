@@ -18,7 +18,6 @@
 #elif defined(__GNUC__)
 #define AG_UNROLL _Pragma("GCC unroll 16")
 #endif
-#define AG_ALWAYS_INLINE __attribute__((always_inline))
 
 /* ---- AVX-512 -------------------------------------------------------------------------------------------------------- */
 

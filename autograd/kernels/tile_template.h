@@ -10,7 +10,7 @@
  */
 
 /* Rows `mr` and vectors `nv` are constants in every call, so that the accumulators become registers. */
-TILE_TARGET static inline AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv, const k_tile *t, const T *const *a,
+TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv, const k_tile *t, const T *const *a,
                                                             T *const *c, int64_t tail)
 {
     const T *row[ROWS];
@@ -84,7 +84,7 @@ TILE_TARGET static inline AG_ALWAYS_INLINE void TILE(block)(const int mr, const 
 }
 
 /* All rows for a panel of `nv` vectors: whole tiles, then the rest. */
-TILE_TARGET static inline AG_ALWAYS_INLINE void TILE(rows)(const int nv, const k_tile *t)
+TILE_TARGET static AG_ALWAYS_INLINE void TILE(rows)(const int nv, const k_tile *t)
 {
     const T *const *a = (const T *const *)t->a;
     T *const *c = (T *const *)t->c;
