@@ -49,9 +49,11 @@ void ag_error_set_handler(ag_error_handler handler, void *user)
     user_pointer = user;
 }
 
-void ag_error_capture(bool on)
+bool ag_error_capture(bool on)
 {
+    bool before = current.captured;
     current.captured = on;
+    return before;
 }
 
 ag_error ag_error_code(void)

@@ -24,5 +24,7 @@ void ag_leaf_changed(ag_tensor t);
 /* Whether something besides this handle refers to the leaf or its storage: a node of a graph, a view, a detached copy. Its
  * numbers must not be overwritten then. */
 bool ag_leaf_is_held(ag_tensor t);
+/* The same leaf under a new handle: the old one cannot be read any more. For a leaf that nothing else holds. */
+ag_tensor ag_leaf_renew(ag_tensor t);
 
 #endif

@@ -559,6 +559,17 @@ bool ag_leaf_is_held(ag_tensor t)
                          ag_storage_shared(v->storage));
 }
 
+ag_tensor ag_leaf_renew(ag_tensor t)
+{
+    ag_value *v = ag_peek(t);
+    if (v == NULL || !v->persistent) {
+        return t;
+    }
+    v->generation = v->generation >= UINT32_MAX - 1 ? 1 : v->generation + 1; /* as in ag_value_new() */
+    v->id = (uint64_t)v->generation << 32 | (v->id & UINT32_MAX);
+    return ag_handle(v);
+}
+
 /* ---- numbers out and in ---------------------------------------------------------------------------------------------------------- */
 
 double ag_item_at(ag_place where, ag_tensor t)

@@ -1,0 +1,479 @@
+/*
+ * Datasets: counted holders, reading one sample, arrays, subsets, splits. Knows nothing of files or batches.
+ *
+ * A set never changes once it is made, and its holders are counted atomically: any number of threads may read and free.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autograd/error_internal.h"
+#include "data/internal.h"
+
+static data_set nil_set;
+
+data_set *data_set_nil(void)
+{
+    return &nil_set;
+}
+
+bool data_set_is_nil(const data_set *set)
+{
+    return set == NULL || set == &nil_set;
+}
+
+/* ---- making ------------------------------------------------------------------------------------------------------ */
+
+static bool dtype_known(ag_dtype dtype)
+{
+    return dtype == AG_FLOAT32 || dtype == AG_FLOAT64 || dtype == AG_INT64 || dtype == AG_UINT8;
+}
+
+/* Bytes of one sample; 0 after an error. A batch adds a dimension, so one must be left. */
+static size_t sample_bytes(ag_place where, const char *function, const char *what, ag_shape shape,
+                           ag_dtype dtype)
+{
+    if (!dtype_known(dtype)) {
+        ag_error_raise(where, AG_ERROR_DTYPE, "%s: %s: %d is no element type", function, what,
+                       (int)dtype);
+        return 0;
+    }
+    if (shape.ndim < 0 || shape.ndim > AG_MAX_DIMS - 1) {
+        ag_error_raise(where, AG_ERROR_SHAPE, "%s: %s: a sample has 0 to %d dimensions, not %d",
+                       function, what, AG_MAX_DIMS - 1, shape.ndim);
+        return 0;
+    }
+    int64_t numel = ag_shape_numel(shape), limit = (int64_t)(SIZE_MAX / 2 / ag_dtype_size(dtype));
+    if (numel < 1 || numel > limit) {
+        char text[AG_SHAPE_TEXT];
+        ag_error_raise(where, AG_ERROR_SHAPE, "%s: %s: a sample cannot have the shape %s", function,
+                       what, ag_shape_format(shape, text, sizeof text));
+        return 0;
+    }
+    return (size_t)numel * ag_dtype_size(dtype);
+}
+
+static data_set *set_make(ag_place where, const char *function, const data_set_type *type,
+                          void *state, int64_t n, ag_shape x_shape, ag_dtype x_dtype,
+                          ag_shape y_shape, ag_dtype y_dtype)
+{
+    if (ag_error_code() != AG_OK) {
+        return &nil_set;
+    }
+    if (n < 0) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: a set cannot have %" PRId64 " samples", function,
+                       n);
+        return &nil_set;
+    }
+    size_t x_bytes = sample_bytes(where, function, "inputs", x_shape, x_dtype);
+    size_t y_bytes = x_bytes > 0 ? sample_bytes(where, function, "targets", y_shape, y_dtype) : 0;
+    if (y_bytes == 0) {
+        return &nil_set;
+    }
+    data_set *set = malloc(sizeof *set);
+    if (set == NULL) {
+        ag_error_raise(where, AG_ERROR_MEMORY, "%s: out of memory", function);
+        return &nil_set;
+    }
+    atomic_init(&set->holders, 1);
+    set->type = *type;
+    set->state = state;
+    set->n = n;
+    set->x_shape = x_shape;
+    set->y_shape = y_shape;
+    set->x_dtype = x_dtype;
+    set->y_dtype = y_dtype;
+    set->x_bytes = x_bytes;
+    set->y_bytes = y_bytes;
+    return set;
+}
+
+data_set *data_set_make(ag_place where, const char *function, const data_set_type *type,
+                        void *state, int64_t n, ag_shape x_shape, ag_dtype x_dtype,
+                        ag_shape y_shape, ag_dtype y_dtype)
+{
+    data_set *set = set_make(where, function, type, state, n, x_shape, x_dtype, y_shape, y_dtype);
+    if (set == &nil_set && type->release != NULL) {
+        type->release(state);
+    }
+    return set;
+}
+
+data_set *data_set_new_at(ag_place where, const data_set_type *type, void *state, int64_t n,
+                          ag_shape x_shape, ag_dtype x_dtype, ag_shape y_shape, ag_dtype y_dtype)
+{
+    /* Without a usable type there is no way to release the state; the caller still has it. */
+    if (type == NULL || type->size != sizeof *type || type->read == NULL) {
+        ag_error_raise(
+            where, AG_ERROR_VALUE,
+            "data_set_new: the type needs size = sizeof(data_set_type) and a read function");
+        return &nil_set;
+    }
+    ag_place before = ag_caller_set(where);
+    data_set *set =
+        data_set_make(where, "data_set_new", type, state, n, x_shape, x_dtype, y_shape, y_dtype);
+    ag_caller_set(before);
+    return set;
+}
+
+data_set *data_set_share(data_set *set)
+{
+    if (!data_set_is_nil(set)) {
+        atomic_fetch_add_explicit(&set->holders, 1, memory_order_relaxed);
+    }
+    return set;
+}
+
+void data_set_free(data_set *set)
+{
+    if (data_set_is_nil(set)) {
+        return;
+    }
+    /* The last holder must see everything that the others did with the set before they let go. */
+    if (atomic_fetch_sub_explicit(&set->holders, 1, memory_order_acq_rel) == 1) {
+        if (set->type.release != NULL) {
+            set->type.release(set->state);
+        }
+        free(set);
+    }
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+int64_t data_set_size(const data_set *set)
+{
+    return data_set_is_nil(set) ? 0 : set->n;
+}
+
+ag_shape data_set_x_shape(const data_set *set)
+{
+    return set == NULL ? nil_set.x_shape : set->x_shape;
+}
+
+ag_shape data_set_y_shape(const data_set *set)
+{
+    return set == NULL ? nil_set.y_shape : set->y_shape;
+}
+
+ag_dtype data_set_x_dtype(const data_set *set)
+{
+    return set == NULL ? nil_set.x_dtype : set->x_dtype;
+}
+
+ag_dtype data_set_y_dtype(const data_set *set)
+{
+    return set == NULL ? nil_set.y_dtype : set->y_dtype;
+}
+
+/* One sample into x and y, neither NULL, i in range. While it runs, errors are captured: nobody can clear them. */
+static ag_error set_copy(data_set *set, int64_t i, void *x, void *y)
+{
+    ag_error error = set->type.read(set->state, i, x, y);
+    /* A read function may raise and forget to return it, or return an error that it did not raise. */
+    if (ag_error_code() != AG_OK) {
+        return ag_error_code();
+    }
+    if (error != AG_OK) {
+        return ag_error_raise(
+            ag_caller(), error, "the set %s gave %s for sample %" PRId64 " without a message",
+            set->type.name != NULL ? set->type.name : "without a name", ag_error_name(error), i);
+    }
+    return AG_OK;
+}
+
+ag_error data_set_copy_caught(data_set *set, int64_t i, void *x, void *y,
+                              char message[DATA_MESSAGE])
+{
+    bool before = ag_error_capture(true);
+    ag_error error = set_copy(set, i, x, y);
+    ag_error_capture(before);
+    if (error != AG_OK) {
+        snprintf(message, DATA_MESSAGE, "%s", ag_error_message());
+        ag_error_clear();
+    }
+    return error;
+}
+
+ag_error data_set_read_at(ag_place where, data_set *set, int64_t i, void *x, void *y)
+{
+    if (ag_error_code() != AG_OK) {
+        return ag_error_code();
+    }
+    if (data_set_is_nil(set)) {
+        return ag_error_raise(where, AG_ERROR_VALUE, "data_set_read: there is no set");
+    }
+    if (i < 0 || i >= set->n) {
+        return ag_error_raise(where, AG_ERROR_INDEX,
+                              "data_set_read: sample %" PRId64 " of a set of %" PRId64, i, set->n);
+    }
+    /* Read functions always get both places; what the caller does not want goes here. */
+    void *unwanted = NULL;
+    if (x == NULL || y == NULL) {
+        unwanted = malloc((x == NULL ? set->x_bytes : 0) + (y == NULL ? set->y_bytes : 0));
+        if (unwanted == NULL) {
+            return ag_error_raise(where, AG_ERROR_MEMORY, "data_set_read: out of memory");
+        }
+    }
+    char *y_unwanted = x == NULL ? (char *)unwanted + set->x_bytes : unwanted;
+    ag_place before = ag_caller_set(where);
+    char message[DATA_MESSAGE];
+    ag_error error = data_set_copy_caught(set, i, x != NULL ? x : unwanted,
+                                          y != NULL ? y : (void *)y_unwanted, message);
+    ag_caller_set(before);
+    free(unwanted);
+    return error != AG_OK ? ag_error_hand_over(error, message) : AG_OK;
+}
+
+/* ---- arrays ------------------------------------------------------------------------------------------------------ */
+
+struct arrays {
+    size_t x_bytes, y_bytes;
+    char *x, *y;
+};
+
+static ag_error arrays_read(void *state, int64_t i, void *x, void *y)
+{
+    struct arrays *self = state;
+    memcpy(x, self->x + (size_t)i * self->x_bytes, self->x_bytes);
+    memcpy(y, self->y + (size_t)i * self->y_bytes, self->y_bytes);
+    return AG_OK;
+}
+
+static void arrays_release(void *state)
+{
+    struct arrays *self = state;
+    free(self->x);
+    free(self->y);
+    free(self);
+}
+
+static const data_set_type arrays_type = { sizeof(data_set_type), "arrays", arrays_read,
+                                           arrays_release };
+
+/* The index of the first NaN, -1 if there is none. */
+static int64_t find_nan(const void *data, ag_dtype dtype, int64_t count)
+{
+    if (dtype == AG_FLOAT32) {
+        const float *a = data;
+        for (int64_t i = 0; i < count; i++) {
+            if (a[i] != a[i]) {
+                return i;
+            }
+        }
+    } else if (dtype == AG_FLOAT64) {
+        const double *a = data;
+        for (int64_t i = 0; i < count; i++) {
+            if (a[i] != a[i]) {
+                return i;
+            }
+        }
+    }
+    return -1;
+}
+
+/* A copy of n samples, checked; NULL after an error. */
+static char *copy_samples(ag_place where, const char *what, int64_t n, const void *data,
+                          size_t bytes, ag_dtype dtype)
+{
+    if (data == NULL && n > 0) {
+        ag_error_raise(where, AG_ERROR_VALUE, "data_arrays: %s: the array is NULL", what);
+        return NULL;
+    }
+    if (n > (int64_t)(SIZE_MAX / 2 / bytes)) {
+        ag_error_raise(where, AG_ERROR_MEMORY,
+                       "data_arrays: %s: %" PRId64 " samples of %zu bytes are too many", what, n,
+                       bytes);
+        return NULL;
+    }
+    int64_t each = (int64_t)(bytes / ag_dtype_size(dtype));
+    int64_t nan = find_nan(data, dtype, n * each);
+    if (nan >= 0) {
+        ag_error_raise(where, AG_ERROR_VALUE,
+                       "data_arrays: %s: sample %" PRId64 ", element %" PRId64 " is NaN", what,
+                       nan / each, nan % each);
+        return NULL;
+    }
+    char *copy = malloc(n > 0 ? (size_t)n * bytes : 1);
+    if (copy == NULL) {
+        ag_error_raise(where, AG_ERROR_MEMORY,
+                       "data_arrays: %s: out of memory for %" PRId64 " samples", what, n);
+        return NULL;
+    }
+    if (n > 0) {
+        memcpy(copy, data, (size_t)n * bytes);
+    }
+    return copy;
+}
+
+data_set *data_arrays_at(ag_place where, int64_t n, const void *x, ag_shape x_shape,
+                         ag_dtype x_dtype, const void *y, ag_shape y_shape, ag_dtype y_dtype)
+{
+    if (ag_error_code() != AG_OK) {
+        return &nil_set;
+    }
+    struct arrays *self = calloc(1, sizeof *self);
+    if (self == NULL) {
+        ag_error_raise(where, AG_ERROR_MEMORY, "data_arrays: out of memory");
+        return &nil_set;
+    }
+    data_set *set = data_set_make(where, "data_arrays", &arrays_type, self, n, x_shape, x_dtype,
+                                  y_shape, y_dtype);
+    if (set == &nil_set) {
+        return set;
+    }
+    self->x_bytes = set->x_bytes;
+    self->y_bytes = set->y_bytes;
+    self->x = copy_samples(where, "inputs", n, x, set->x_bytes, x_dtype);
+    self->y = self->x != NULL ? copy_samples(where, "targets", n, y, set->y_bytes, y_dtype) : NULL;
+    if (self->y == NULL) {
+        data_set_free(set);
+        return &nil_set;
+    }
+    return set;
+}
+
+/* ---- subsets and splits ------------------------------------------------------------------------------------------ */
+
+struct subset {
+    data_set *of;
+    int64_t *indices;
+};
+
+static ag_error subset_read(void *state, int64_t i, void *x, void *y)
+{
+    struct subset *self = state;
+    return set_copy(self->of, self->indices[i], x, y);
+}
+
+static void subset_release(void *state)
+{
+    struct subset *self = state;
+    data_set_free(self->of);
+    free(self->indices);
+    free(self);
+}
+
+static const data_set_type subset_type = { sizeof(data_set_type), "subset", subset_read,
+                                           subset_release };
+
+/* Indices must be in range. */
+static data_set *subset_make(ag_place where, const char *function, data_set *set, int64_t n,
+                             const int64_t *indices)
+{
+    struct subset *self = malloc(sizeof *self);
+    int64_t *copy = (uint64_t)n <= SIZE_MAX / sizeof *copy
+                        ? malloc(n > 0 ? (size_t)n * sizeof *copy : 1)
+                        : NULL;
+    if (self == NULL || copy == NULL) {
+        free(self);
+        free(copy);
+        ag_error_raise(where, AG_ERROR_MEMORY, "%s: out of memory for %" PRId64 " indices",
+                       function, n);
+        return &nil_set;
+    }
+    if (n > 0) {
+        memcpy(copy, indices, (size_t)n * sizeof *copy);
+    }
+    self->of = data_set_share(set);
+    self->indices = copy;
+    return data_set_make(where, function, &subset_type, self, n, set->x_shape, set->x_dtype,
+                         set->y_shape, set->y_dtype);
+}
+
+data_set *data_subset_at(ag_place where, data_set *set, int64_t n, const int64_t *indices)
+{
+    if (ag_error_code() != AG_OK) {
+        return &nil_set;
+    }
+    if (data_set_is_nil(set)) {
+        ag_error_raise(where, AG_ERROR_VALUE, "data_subset: there is no set");
+        return &nil_set;
+    }
+    if (n < 0 || (indices == NULL && n > 0)) {
+        ag_error_raise(where, AG_ERROR_VALUE, "data_subset: %" PRId64 " indices%s", n,
+                       indices == NULL ? ", and the array is NULL" : "");
+        return &nil_set;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        if (indices[i] < 0 || indices[i] >= set->n) {
+            ag_error_raise(where, AG_ERROR_INDEX,
+                           "data_subset: index %" PRId64 " is %" PRId64 ", but the set has %" PRId64
+                           " samples",
+                           i, indices[i], set->n);
+            return &nil_set;
+        }
+    }
+    return subset_make(where, "data_subset", set, n, indices);
+}
+
+/* Whether the sizes of a split make sense; raises if not. */
+static bool split_fits(ag_place where, const data_set *set, int parts, const int64_t *sizes)
+{
+    if (parts < 1 || sizes == NULL) {
+        ag_error_raise(where, AG_ERROR_VALUE, "data_split: %d parts%s", parts,
+                       sizes == NULL ? ", and the array of sizes is NULL" : "");
+        return false;
+    }
+    int64_t left = set->n;
+    for (int p = 0; p < parts; p++) {
+        if (sizes[p] < 0 || sizes[p] > left) {
+            ag_error_raise(where, AG_ERROR_VALUE,
+                           "data_split: part %d cannot have %" PRId64 " samples: %" PRId64
+                           " of %" PRId64 " are left",
+                           p, sizes[p], left, set->n);
+            return false;
+        }
+        left -= sizes[p];
+    }
+    if (left > 0) {
+        ag_error_raise(where, AG_ERROR_VALUE,
+                       "data_split: the parts have %" PRId64
+                       " samples together, but the set has %" PRId64,
+                       set->n - left, set->n);
+        return false;
+    }
+    return true;
+}
+
+ag_error data_split_at(ag_place where, data_set *set, int parts, const int64_t *sizes, ag_rng *rng,
+                       data_set **out)
+{
+    for (int p = 0; p < parts && out != NULL; p++) {
+        out[p] = &nil_set;
+    }
+    if (ag_error_code() != AG_OK) {
+        return ag_error_code();
+    }
+    if (data_set_is_nil(set) || rng == NULL || out == NULL) {
+        return ag_error_raise(where, AG_ERROR_VALUE, "data_split: there is no %s",
+                              data_set_is_nil(set) ? "set"
+                              : rng == NULL        ? "generator"
+                                                   : "array for the parts");
+    }
+    if (!split_fits(where, set, parts, sizes)) {
+        return AG_ERROR_VALUE;
+    }
+    int64_t *order = (uint64_t)set->n <= SIZE_MAX / sizeof *order
+                         ? malloc(((size_t)set->n + 1) * sizeof *order)
+                         : NULL;
+    if (order == NULL) {
+        return ag_error_raise(where, AG_ERROR_MEMORY,
+                              "data_split: out of memory for %" PRId64 " indices", set->n);
+    }
+    ag_rng own = ag_rng_split(rng);
+    ag_rng_permutation(&own, set->n, order);
+    ag_error error = AG_OK;
+    const int64_t *next = order;
+    for (int p = 0; p < parts && error == AG_OK; p++) {
+        out[p] = subset_make(where, "data_split", set, sizes[p], next);
+        next += sizes[p];
+        error = data_set_is_nil(out[p]) ? AG_ERROR_MEMORY : AG_OK;
+    }
+    for (int p = 0; p < parts && error != AG_OK; p++) {
+        data_set_free(out[p]);
+        out[p] = &nil_set;
+    }
+    free(order);
+    return error;
+}
