@@ -127,18 +127,22 @@ static int train_and_test(const struct options *options)
     }
     ag_end(&scope);
 
-    struct evaluation evaluation;
-    data_loader *test = evaluate_loader(digits_test(&digits));
-    evaluate(net, test, &evaluation);
-    printf("\ntest accuracy %.2f %% (%lld of %lld digits)\n", 100 * evaluation.accuracy, (long long)evaluation.right,
-           (long long)evaluation.samples);
-
-    data_loader_free(test);
+    int status = EXIT_FAILURE;
+    data_set *test_digits = digits_test(&digits);
+    if (test_digits != NULL) {
+        struct evaluation evaluation;
+        data_loader *test = evaluate_loader(test_digits);
+        evaluate(net, test, &evaluation);
+        data_loader_free(test);
+        printf("\ntest accuracy %.2f %% (%lld of %lld digits)\n", 100 * evaluation.accuracy,
+               (long long)evaluation.right, (long long)evaluation.samples);
+        status = ag_exit_status();
+    }
     optim_free(opt);
     nn_free(net);
     data_loader_free(train);
     digits_close(&digits);
-    return ag_exit_status();
+    return status;
 }
 
 int main(int argc, char **argv)

@@ -120,7 +120,11 @@ static int train_and_test(const struct options *options)
     }
 
     /* ---- The test. These digits are read now, once, when nothing can be changed any more. */
-    data_loader *test = evaluate_loader(digits_test(&digits));
+    data_set *test_digits = digits_test(&digits);
+    if (test_digits == NULL) {
+        goto cleanup;
+    }
+    data_loader *test = evaluate_loader(test_digits);
     evaluate(net, test, &evaluation);
     data_loader_free(test);
     struct results results = { &evaluation, nn_count_parameters(net, false), nn_hash(net), digits.folder };

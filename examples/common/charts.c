@@ -131,7 +131,7 @@ static void draw_panel(struct panel *p, const struct curve *c, const struct hist
     put(p, 1 + PLOT_ROWS, LABEL_COLUMNS, "+------------------------------");
     snprintf(text, sizeof text, "%d", 1);
     put(p, 2 + PLOT_ROWS, LABEL_COLUMNS + 1 + column_of(h, 0), text);
-    put(p, 2 + PLOT_ROWS, LABEL_COLUMNS + PLOT_COLUMNS / 2 - (h->count < 2 ? 8 : 2), "epoch");
+    put(p, 2 + PLOT_ROWS, LABEL_COLUMNS + PLOT_COLUMNS / 2 - (h->count < 2 ? 5 : 2), "epoch");
     if (h->count > 1) {
         int length = snprintf(text, sizeof text, "%d", h->count);
         put(p, 2 + PLOT_ROWS, LABEL_COLUMNS + 1 + PLOT_COLUMNS - length, text);

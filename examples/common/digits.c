@@ -127,24 +127,45 @@ static data_set *permute_labels(data_set *digits, ag_rng *rng)
 
 /* ---- opening ------------------------------------------------------------------------------------------------------- */
 
+/* Any IDX files can be given; these programs read single grey digits of 28 x 28 pixels. */
+static bool is_digits(const struct digits *d, const data_set *set, const char *part)
+{
+    if (ag_error_code() != AG_OK) {
+        return false;
+    }
+    ag_shape shape = data_set_x_shape(set);
+    if (data_set_size(set) < 1) {
+        fprintf(stderr, "%s: %s: the %s files hold no digits\n", d->program, d->folder, part);
+        return false;
+    }
+    if (!ag_shape_equal(shape, AG_SHAPE(1, 28, 28))) {
+        char text[AG_SHAPE_TEXT];
+        fprintf(stderr, "%s: %s: the images in the %s files are %s, but digits are (1,28,28)\n", d->program, d->folder,
+                part, ag_shape_format(shape, text, sizeof text));
+        return false;
+    }
+    return true;
+}
+
 bool digits_open(struct digits *d, const struct options *o, ag_rng *rng)
 {
+    d->program = o->program;
     d->train = NULL;
     d->validation = NULL;
     if (!find_folder(d, o)) {
         return false;
     }
     data_set *all = data_mnist(d->folder, "train");
+    if (!is_digits(d, all, "training")) {
+        data_set_free(all);
+        return false;
+    }
     if (o->shuffle_labels) {
         all = permute_labels(all, rng);
         if (all == NULL) {
             fprintf(stderr, "%s: out of memory\n", o->program);
             return false;
         }
-    }
-    if (ag_error_code() != AG_OK) {
-        data_set_free(all);
-        return false;
     }
     int64_t n = data_set_size(all);
     int64_t sizes[2] = { n, (int64_t)floor(o->validation * (double)n) };
@@ -184,7 +205,12 @@ data_set *digits_take(data_set **set)
 
 data_set *digits_test(const struct digits *d)
 {
-    return data_mnist(d->folder, "test");
+    data_set *set = data_mnist(d->folder, "test");
+    if (!is_digits(d, set, "test")) {
+        data_set_free(set);
+        return NULL;
+    }
+    return set;
 }
 
 void digits_close(struct digits *d)

@@ -10,6 +10,7 @@
 enum { DIGITS_PATH = 4096 };
 
 struct digits {
+    const char *program;      /* for messages */
     char folder[DIGITS_PATH]; /* with MNIST's four files */
     data_set *train;          /* loaders take these two; digits_close() frees what was not taken */
     data_set *validation;     /* NULL: none was wanted */
@@ -24,7 +25,7 @@ int digits_usual_epochs(int64_t training_samples);
 
 /* Hands out a set to a loader. */
 data_set *digits_take(data_set **set);
-/* Reads the test files. */
+/* Reads the test files; NULL after an error, which has been printed. */
 data_set *digits_test(const struct digits *d);
 void digits_close(struct digits *d);
 

@@ -244,8 +244,6 @@ int options_parse(struct options *o, int argc, char **argv)
 
     opterr = 0;
     for (;;) {
-        /* argv[at] is the word that getopt_long looks at next, for the message if it does not like it. */
-        int at = optind;
         int key = getopt_long(argc, argv, ":", table, NULL);
         if (key == -1) {
             break;
@@ -259,9 +257,10 @@ int options_parse(struct options *o, int argc, char **argv)
             const struct entry *refused = entry_of(optopt);
             if (refused != NULL) {
                 fprintf(stderr, "%s: option '--%s' takes no value (see --help)\n", o->program, refused->name);
+            } else if (optopt != 0) { /* a letter, perhaps in the middle of a word */
+                fprintf(stderr, "%s: unknown option '-%c' (see --help)\n", o->program, optopt);
             } else {
-                fprintf(stderr, "%s: unknown option '%s' (see --help)\n", o->program,
-                        argv[at < argc ? at : argc - 1]);
+                fprintf(stderr, "%s: unknown option '%s' (see --help)\n", o->program, argv[optind - 1]);
             }
             return EXIT_USAGE;
         }

@@ -59,6 +59,7 @@ static void text(cairo_t *cr, double x, double y, double align, double size, str
     use(cr, c);
     cairo_move_to(cr, x - align * box.x_advance, y);
     cairo_show_text(cr, words);
+    cairo_new_path(cr); /* the text's end must not become the beginning of a line */
 }
 
 static void bold(cairo_t *cr, bool on)
@@ -128,10 +129,16 @@ static void draw_axes(cairo_t *cr, const struct plot *p, const char *name)
         snprintf(words, sizeof words, "%.*f", decimals, y);
         text(cr, p->x - 8, at + 4, 1, 11, faint, words);
     }
-    int step = 1 + (p->epochs - 1) / 12;
-    for (int i = 0; i < p->epochs; i += step) {
-        snprintf(words, sizeof words, "%d", i + 1);
-        text(cr, plot_x(p, i), p->y + p->height + 18, 0.5, 11, faint, words);
+    static const int steps[] = { 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000 };
+    int step = steps[0];
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0] && p->epochs / step > 12; i++) {
+        step = steps[i];
+    }
+    for (int epoch = 1; epoch <= p->epochs; epoch++) {
+        if (epoch % step == 0 || (epoch == 1 && step > 2)) {
+            snprintf(words, sizeof words, "%d", epoch);
+            text(cr, plot_x(p, epoch - 1), p->y + p->height + 18, 0.5, 11, faint, words);
+        }
     }
     text(cr, p->x + p->width / 2, p->y + p->height + 36, 0.5, 11, faint, "epoch");
 }
@@ -174,9 +181,9 @@ static void draw_learning_curve(cairo_t *cr, const struct picture *p)
     const struct history *h = p->history;
     snprintf(words, sizeof words, "%s: learning curve, seed %lld", p->options->program, (long long)p->options->seed);
     title(cr, 24, 32, words);
-    legend(cr, 560, 32, blue, "training");
+    legend(cr, 620, 32, blue, "training");
     if (h->validated) {
-        legend(cr, 660, 32, orange, "validation");
+        legend(cr, 722, 32, orange, "validation");
         snprintf(words, sizeof words, "dashed: epoch %d, whose weights were kept", h->best + 1);
         text(cr, CURVE_WIDTH - 30, CURVE_HEIGHT - 12, 1, 11, faint, words);
     }
@@ -204,7 +211,7 @@ static void draw_cell(cairo_t *cr, const struct evaluation *e, int truth, int gu
     if (n > 0) {
         char words[32];
         snprintf(words, sizeof words, "%lld", (long long)n);
-        bool dark = share > 0.55;
+        bool dark = share > (truth == guess ? 0.55 : 0.8);
         text(cr, x + CELL / 2.0, y + CELL / 2.0 + 5, 0.5, n < 1000 ? 13 : 12, dark ? white : ink, words);
     }
 }
@@ -302,7 +309,9 @@ static void draw_mistakes(cairo_t *cr, const struct picture *p)
     char words[200];
     snprintf(words, sizeof words, "%s: wrongly classified digits", p->options->program);
     title(cr, 24, 32, words);
-    if (wrong > e->mistakes) {
+    if (wrong == 0) {
+        snprintf(words, sizeof words, "none in %lld test digits", (long long)e->samples);
+    } else if (wrong > e->mistakes) {
         snprintf(words, sizeof words, "the %d surest of %lld mistakes in %lld test digits", e->mistakes, wrong,
                  (long long)e->samples);
     } else {
@@ -314,10 +323,10 @@ static void draw_mistakes(cairo_t *cr, const struct picture *p)
         double x = 24 + i % MISTAKE_COLUMNS * TILE_WIDTH, y = SHEET_TOP + i / MISTAKE_COLUMNS * TILE_HEIGHT;
         draw_digit(cr, m, x, y);
         snprintf(words, sizeof words, "true %d", m->truth);
-        text(cr, x, y + TILE + 16, 0, 12, blue, words);
+        text(cr, x, y + TILE + 16, 0, 11.5, blue, words);
         snprintf(words, sizeof words, "read %d", m->guess);
         bold(cr, true);
-        text(cr, x + TILE, y + TILE + 16, 1, 12, orange, words);
+        text(cr, x + TILE, y + TILE + 16, 1, 11.5, orange, words);
         bold(cr, false);
         snprintf(words, sizeof words, "%.1f %% sure", 100 * m->confidence);
         text(cr, x + TILE / 2.0, y + TILE + 31, 0.5, 10.5, faint, words);

@@ -32,9 +32,9 @@ static bool has_bar(void)
 void progress_begin(struct progress *p, int epoch, int epochs, int64_t samples)
 {
     double now = progress_clock();
-    *p = (struct progress){
-        .epoch = epoch, .epochs = epochs, .total = samples, .begun = now, .shown = now, .terminal = has_bar()
-    };
+    *p = (struct progress){ .epoch = epoch, .epochs = epochs, .total = samples, .begun = now, .terminal = has_bar() };
+    /* The bar appears with the first batch; elsewhere an epoch that takes no time needs no line. */
+    p->shown = p->terminal ? now - seconds_between_bars : now;
 }
 
 static void show(const struct progress *p, double now)
