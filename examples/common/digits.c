@@ -44,7 +44,7 @@ static bool named_folder(struct digits *d, const struct options *o, const char *
     }
     const char *missing = missing_file(folder);
     if (missing != NULL) {
-        fprintf(stderr, "%s: %s %s: there is no %s and no %s.gz (examples/fetch_data.sh DIR gets MNIST)\n",
+        fprintf(stderr, "%s: %s %s: there is no %s and no %s.gz (examples/fetch_data.sh gets MNIST)\n",
                 o->program, named_by, folder, missing, missing);
         return false;
     }
@@ -72,7 +72,7 @@ static bool find_folder(struct digits *d, const struct options *o)
     }
     fprintf(stderr,
             "%s: the sample of MNIST was not found in %s nor in %s; name a folder with --data or WENGERT_DATA "
-            "(examples/fetch_data.sh DIR gets MNIST)\n",
+            "(examples/fetch_data.sh gets MNIST)\n",
             o->program, WENGERT_EXAMPLES_SAMPLE, d->folder);
     return false;
 }
