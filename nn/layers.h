@@ -52,10 +52,12 @@ AG_API nn_module *nn_softplus(void);
 AG_API nn_module *nn_softmax(int dim);
 AG_API nn_module *nn_log_softmax(int dim);
 
-/* Children in turn, named "0", "1", …; takes ownership of them. */
-#define nn_sequential(...) nn_sequential_from(__VA_ARGS__, (nn_module *)NULL)
+/* Children in turn, named "0", "1", …; takes ownership of them. Each child's output is let go once the next has consumed it. */
+#define nn_sequential(...) nn_sequential_from(__VA_ARGS__, NN_END)
+/* The same; the list ends with NN_END. nn_sequential_from(NN_END) is an empty one, which returns its input. */
 AG_API nn_module *nn_sequential_from(nn_module *first, ...);
-/* Appends a child; only before nn_init(). */
+#define NN_END ((nn_module *)(intptr_t)-1)
+/* Appends a child, which the sequence then owns; only before nn_init(). */
 AG_API void nn_sequential_append(nn_module *sequential, nn_module *child);
 AG_API int64_t nn_sequential_count(const nn_module *sequential);
 AG_API nn_module *nn_sequential_child(nn_module *sequential, int64_t i); /* borrowed */

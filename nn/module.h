@@ -11,12 +11,31 @@
  *         nn_visit_child(v, "hidden", &self->hidden);
  *         nn_visit_child(v, "out", &self->out);
  *     }
- *     static ag_tensor net_forward(nn_module *m, ag_tensor x) { … nn_forward(self->hidden, x) … }
- *     static const nn_module_type net_type = { sizeof(nn_module_type), "Net", sizeof(struct net), net_visit, net_forward, NULL };
- *     nn_module *m = nn_module_new(&net_type);
+ *     static ag_tensor net_forward(nn_module *m, ag_tensor x)
+ *     {
+ *         struct net *self = (struct net *)m;
+ *         return nn_forward(self->out, ag_relu(nn_forward(self->hidden, x)));
+ *     }
+ *     static const nn_module_type net_type = {
+ *         .size = sizeof(nn_module_type), .name = "Net", .instance_size = sizeof(struct net),
+ *         .visit = net_visit, .forward = net_forward,
+ *     };
+ *     struct net *net = (struct net *)nn_module_new(&net_type);
+ *     net->hidden = nn_linear(784, 128);
+ *     net->out = nn_linear(128, 10);
  *
- * Parents own their children: nn_free(root) frees the tree. Constructors never return NULL: after an error they give a nil
- * module, on which every call does nothing.
+ * Parents own their children: nn_free(root) frees the tree, each module once. Constructors never return NULL: after an error
+ * they give a nil module, on which every call does nothing; it has the size of its type, so that a constructor may go on
+ * and fill its fields.
+ *
+ * Tied weights. A parameter is a slot (an ag_tensor in a module's struct). A slot that is reached twice is one parameter: one
+ * set of numbers, one gradient, initialised and counted once, listed by nn_parameters() under the name reached first and by
+ * nn_state() under every name, as in PyTorch. It is reached twice when two parents of one tree hold the same child pointer,
+ * or when two visit functions list the same slot. The label of a child held twice is the name it was given first. Copying
+ * the handle in one slot to another slot ties nothing and is not supported; nor is one child in two trees, which nn_init()
+ * refuses.
+ *
+ * The tree is fixed by nn_init(): children are not added, replaced or moved afterwards.
  */
 #ifndef WENGERT_NN_MODULE_H
 #define WENGERT_NN_MODULE_H
@@ -37,7 +56,10 @@ typedef struct nn_module_type {
     void (*visit)(nn_module *m, nn_visitor *v);             /* lists parameters, buffers, children; NULL: none */
     ag_tensor (*forward)(nn_module *m, ag_tensor x);        /* NULL: the module has a typed forward of its own */
     void (*describe)(const nn_module *m, char *text, size_t bytes); /* "in=784, out=10"; NULL: nothing to say */
-    void (*release)(nn_module *m); /* frees what visit does not list; NULL: nothing. The last field */
+    void (*release)(nn_module *m); /* frees what visit does not list; NULL: nothing */
+    /* For nn_clone(): `to` is a byte copy of `from`; gives it memory of its own for whatever release frees, or returns false.
+     * NULL: a byte copy is enough, if there is no release; with one, the module cannot be cloned. The last field */
+    bool (*copy)(nn_module *to, const nn_module *from);
 } nn_module_type;
 
 struct nn_module {
@@ -47,16 +69,19 @@ struct nn_module {
     void *priv;       /* the library's */
 };
 
-/* Fills a parameter or buffer at nn_init(); rng is the module tree's. */
+/* Fills a parameter or buffer at nn_init(), with the functions of init.h; rng is the one given to nn_init(). */
 typedef void (*nn_initialiser)(ag_tensor w, ag_rng *rng, const nn_module *owner);
 
-/* A new module of a type, zeroed after the base. */
+/* A new module of a type, zeroed after the base. The type must outlive it. */
 AG_API nn_module *nn_module_new(const nn_module_type *type);
-AG_API void nn_free(nn_module *m); /* NULL is fine */
+/* Frees a tree. NULL is fine; a module inside a tree is refused. A tape that recorded the module's labels has its own copies. */
+AG_API void nn_free(nn_module *m);
 
 /* ---- inside visit ---------------------------------------------------------------------------------------------------- */
 
-/* A trainable tensor of the given shape. `slot` is filled by nn_init(). */
+/* Names are PyTorch's, distinct within a module, and may have dots in them ("layers.0"). They are copied. */
+
+/* A trainable tensor of the given shape. `slot` is filled by nn_init(). init NULL: zeros. */
 AG_API void nn_visit_parameter(nn_visitor *v, const char *name, ag_tensor *slot, ag_shape shape, nn_initialiser init);
 /* State that is saved but not trained (running statistics); dtype may be AG_INT64. AG_FLOAT32 means the tree's type. */
 AG_API void nn_visit_buffer(nn_visitor *v, const char *name, ag_tensor *slot, ag_shape shape, ag_dtype dtype,
@@ -68,41 +93,45 @@ AG_API void nn_visit_rng(nn_visitor *v, const char *name, ag_rng *slot);
 /* ---- the tree -------------------------------------------------------------------------------------------------------- */
 
 /* Completes the tree: gives all parameters their final addresses in one block (64-byte aligned, with a parallel block for
- * gradients; they never move again) and initialises them in the order of visiting. Tied weights (the same slot contents
- * seen twice through the same child pointer) are one parameter. A second call initialises anew, in place. */
+ * gradients; they never move again) and initialises them in the order of nn_state(): a module's own parameters, its buffers,
+ * then its children. A second call initialises anew, in place, and forgets the gradients; so does a call on a part of the
+ * tree, for that part. A tree of which a part was initialised before is refused. */
 AG_API ag_error nn_init_at(ag_place where, nn_module *m, ag_rng *rng);
-/* The same with parameters of AG_FLOAT64, for checks. */
+/* The same with parameters of the given floating type (AG_FLOAT64 for checks). A second nn_init() keeps the type. */
 AG_API ag_error nn_init_dtype_at(ag_place where, nn_module *m, ag_rng *rng, ag_dtype dtype);
 #define nn_init(...) nn_init_at(AG_HERE, __VA_ARGS__)
 #define nn_init_dtype(...) nn_init_dtype_at(AG_HERE, __VA_ARGS__)
 
-/* y = m(x). Raises if the tree was not initialised. The module's forward is a frame and its name a label on the tape. */
+/* y = m(x). Raises if the tree was not initialised. The module's forward is a frame (what it makes and does not return is let
+ * go) and its name a label on the tape. */
 AG_API ag_tensor nn_forward_at(ag_place where, nn_module *m, ag_tensor x);
 #define nn_forward(...) nn_forward_at(AG_HERE, __VA_ARGS__)
 
 AG_API void nn_train(nn_module *m); /* dropout drops, batch norm uses the batch; the whole tree */
 AG_API void nn_eval(nn_module *m);
-/* Freezes or thaws all parameters of the tree. */
+/* Freezes or thaws all parameters of the tree, which must be initialised. */
 AG_API void nn_set_requires_grad(nn_module *m, bool requires_grad);
 
-/* The parameters by name ("0.weight", "features.conv.bias"), each once, in the order of visiting; the caller frees the list
- * or hands it to an optimizer. */
+/* The parameters by name ("0.weight", "features.conv.bias"), each once, in PyTorch's order; the caller frees the list or hands
+ * it to an optimizer. */
 AG_API ag_list *nn_parameters(nn_module *m);
-/* Parameters and buffers, as in PyTorch's state_dict. */
+/* Parameters and buffers, with the names and in the order of PyTorch's state_dict. */
 AG_API ag_list *nn_state(nn_module *m);
+/* The number of elements of all parameters, each counted once; known before nn_init() too. */
 AG_API int64_t nn_count_parameters(nn_module *m, bool trainable_only);
 
 /* Copies the state of `from` into `to`, name by name; names, shapes and types must match exactly, else nothing is changed. */
 AG_API ag_error nn_copy_state_at(ag_place where, nn_module *to, nn_module *from);
 #define nn_copy_state(...) nn_copy_state_at(AG_HERE, __VA_ARGS__)
-/* A deep copy with parameters of its own (same values, no gradients); hyper-parameters are copied byte by byte. */
+/* A deep copy with parameters of its own (same values, same frozen ones, no gradients), generators in the same state;
+ * hyper-parameters are copied byte by byte. Only pointers that visit lists are led to the copies. */
 AG_API nn_module *nn_clone(nn_module *m);
 
 /* One hash over names and bits of the whole state. */
 AG_API uint64_t nn_hash(nn_module *m);
 
-/* Prints layers with output shape and number of parameters, as Keras does, for an input of the given shape. Runs the module
- * once in eval mode on zeros. */
+/* Prints layers with output shape and number of parameters, as Keras does, for an input of the given shape (batch included).
+ * Runs the module once, in eval mode and without recording, on zeros of the parameters' type. */
 AG_API ag_error nn_summary_at(ag_place where, nn_module *m, ag_shape input, FILE *stream);
 #define nn_summary(...) nn_summary_at(AG_HERE, __VA_ARGS__)
 
