@@ -76,6 +76,10 @@ count() {
             checks += part[2]
             bad += part[3] + part[4]
         }
+        match($0, /^[0-9]+ passed, [0-9]+ failed$/) {
+            checks += $1 + $3
+            bad += $3
+        }
         END { settle(); print good_sum + 0, bad_sum + 0 }
     ' "$1"
 }
