@@ -1,6 +1,7 @@
 /*
- * Adam (Kingma & Ba 2015, algorithm 1) and AdamW (Loshchilov & Hutter 2019, algorithm 2). They differ in where the weight
- * decay enters: Adam adds it to the gradient, AdamW shrinks the weights. eps is outside the root, as in PyTorch.
+ * Adam (Kingma & Ba 2015, algorithm 1) and AdamW (Loshchilov & Hutter 2019, algorithm 2). They
+ * differ in where the weight decay enters: Adam adds it to the gradient, AdamW shrinks the weights.
+ * eps is outside the root, as in PyTorch.
  */
 #include "internal.h"
 

@@ -1,47 +1,49 @@
 /*
- * Clipping of gradients, over all groups of an optimizer. Works on the parameters that a step would move, and only on
- * their elements: the padding between them stays zero whatever the scale is. Must not know any update rule.
+ * Clipping of gradients, over all groups of an optimizer. Works on the parameters that a step would
+ * move, and only on their elements: the padding between them stays zero whatever the scale is. Must
+ * not know any update rule.
  */
 #include "internal.h"
 
 #include <math.h>
 
-/* Squares are summed in double for both types, in pieces whose sums are added in order. */
-AG_MULTIVERSION static double sum_squares_float(int64_t n, const float *restrict g)
-{
-    double sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) {
-        sum += (double)g[i] * (double)g[i];
-    }
-    return sum;
-}
+/* Squares are summed in double for both types: in lanes, so that additions need not wait for one
+ * another, and in pieces whose sums are added in order. */
+#define CLIP_LANES 32
 
-AG_MULTIVERSION static double sum_squares_double(int64_t n, const double *restrict g)
-{
-    double sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) {
-        sum += g[i] * g[i];
-    }
-    return sum;
-}
-
-#define CLIP_LOOPS(real)                                                               \
-    AG_MULTIVERSION static void scale_##real(int64_t n, real *restrict g, real factor) \
-    {                                                                                  \
-        for (int64_t i = 0; i < n; i++) {                                              \
-            g[i] *= factor;                                                            \
-        }                                                                              \
-    }                                                                                  \
-                                                                                       \
-    /* The comparisons leave NaN as it is. */                                          \
-    AG_MULTIVERSION static void clamp_##real(int64_t n, real *restrict g, real max)    \
-    {                                                                                  \
-        for (int64_t i = 0; i < n; i++) {                                              \
-            real x = g[i] > max ? max : g[i];                                          \
-            g[i] = x < -max ? -max : x;                                                \
-        }                                                                              \
+#define CLIP_LOOPS(real)                                                                \
+    AG_MULTIVERSION static double sum_squares_##real(int64_t n, const real *restrict g) \
+    {                                                                                   \
+        double lane[CLIP_LANES] = { 0 }, sum = 0;                                       \
+        int64_t i = 0;                                                                  \
+        for (; i + CLIP_LANES <= n; i += CLIP_LANES) {                                  \
+            for (int k = 0; k < CLIP_LANES; k++) {                                      \
+                lane[k] += (double)g[i + k] * (double)g[i + k];                         \
+            }                                                                           \
+        }                                                                               \
+        for (int k = 0; k < CLIP_LANES; k++) {                                          \
+            sum += lane[k];                                                             \
+        }                                                                               \
+        for (; i < n; i++) {                                                            \
+            sum += (double)g[i] * (double)g[i];                                         \
+        }                                                                               \
+        return sum;                                                                     \
+    }                                                                                   \
+                                                                                        \
+    AG_MULTIVERSION static void scale_##real(int64_t n, real *restrict g, real factor)  \
+    {                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                               \
+            g[i] *= factor;                                                             \
+        }                                                                               \
+    }                                                                                   \
+                                                                                        \
+    /* The comparisons leave NaN as it is. */                                           \
+    AG_MULTIVERSION static void clamp_##real(int64_t n, real *restrict g, real max)     \
+    {                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                               \
+            real x = g[i] > max ? max : g[i];                                           \
+            g[i] = x < -max ? -max : x;                                                 \
+        }                                                                               \
     }
 
 CLIP_LOOPS(float)
@@ -115,8 +117,9 @@ static void apply(optim *o, gradient_loop loop, double value)
 {
     for (int k = 0; k < o->group_count; k++) {
         for (int64_t p = 0; p < o->groups[k].count; p++) {
-            const ag_leaf_raw *raw = &o->groups[k].parameters[p].raw;
-            if (!optim_moves(&o->groups[k].parameters[p])) {
+            const struct optim_parameter *parameter = &o->groups[k].parameters[p];
+            const ag_leaf_raw *raw = &parameter->raw;
+            if (!optim_moves(parameter)) {
                 continue;
             }
             int64_t pieces = pieces_of(raw);
@@ -126,6 +129,7 @@ static void apply(optim *o, gradient_loop loop, double value)
                 void *g = piece(raw, i, &n);
                 loop(raw->dtype, n, g, value);
             }
+            ag_leaf_changed(ag_grad_of(parameter->tensor));
         }
     }
 }

@@ -1,6 +1,7 @@
 /*
- * The seam between the common part of all optimizers (optim.c, clip.c) and the rules (one file each). Internal: not
- * installed. A rule sees runs of raw numbers; it must not know tensors, groups or lists.
+ * The seam between the common part of all optimizers (optim.c, clip.c) and the rules (one file
+ * each). Internal: not installed. A rule sees runs of raw numbers; it must not know tensors, groups
+ * or lists.
  */
 #ifndef WENGERT_OPTIM_INTERNAL_H
 #define WENGERT_OPTIM_INTERNAL_H
@@ -32,7 +33,8 @@ struct optim_rule {
     int (*states)(const void *config);
     /* What the state is before the first step; NULL: zero. */
     double (*initial_state)(const void *config);
-    /* The update loop for each type. It sees long runs in pieces, so an element's update depends on that element alone. */
+    /* The update loop for each type. It sees long runs in pieces, so an element's update depends on
+     * that element alone. */
     void (*update_float)(const struct optim_run *run);
     void (*update_double)(const struct optim_run *run);
 };
@@ -50,7 +52,7 @@ enum optim_range {
 bool optim_check(ag_place where, const char *function, const char *field, double value,
                  enum optim_range range);
 
-/* ---- the optimizer ---------------------------------------------------------------------------------------------------- */
+/* ---- the optimizer ------------------------------------------------------------------------- */
 
 struct optim_parameter {
     ag_tensor tensor;
@@ -76,7 +78,8 @@ struct optim {
 
 /* Whether `o` can be used now: no sticky error, not NULL and not nil (these two raise). */
 bool optim_usable(ag_place where, const char *function, const optim *o);
-/* Asks for the raw numbers of all parameters; false after an error, and then nothing may be changed. */
+/* Asks for the raw numbers of all parameters; false after an error, and then nothing may be
+ * changed. */
 bool optim_fetch(ag_place where, optim *o);
 /* Whether a step moves the parameter, after optim_fetch(). */
 static inline bool optim_moves(const struct optim_parameter *p)
@@ -84,8 +87,8 @@ static inline bool optim_moves(const struct optim_parameter *p)
     return p->raw.requires_grad && p->raw.grad != NULL;
 }
 
-/* Work is split in pieces of fixed size, so that the bits do not depend on the number of threads. Below OPTIM_PARALLEL
- * elements starting threads costs more than it saves. */
+/* Work is split in pieces of fixed size, so that the bits do not depend on the number of threads.
+ * Below OPTIM_PARALLEL elements starting threads costs more than it saves. */
 #define OPTIM_PIECE 16384
 #define OPTIM_PARALLEL 65536
 

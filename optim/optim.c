@@ -1,6 +1,6 @@
 /*
- * What all optimizers share: groups, state, step counts, and finding the runs of adjacent parameters that a rule then
- * updates in one loop. Must not know any particular rule, nor layers.
+ * What all optimizers share: groups, state, step counts, and finding the runs of adjacent
+ * parameters that a rule then updates in one loop. Must not know any particular rule, nor layers.
  */
 #include "internal.h"
 
@@ -56,7 +56,7 @@ static bool check_config(ag_place where, const char *function, const struct opti
     return rule->check(where, function, config);
 }
 
-/* ---- groups --------------------------------------------------------------------------------------------------------- */
+/* ---- groups -------------------------------------------------------------------------------- */
 
 static void group_free(struct optim_group *group)
 {
@@ -102,6 +102,12 @@ static bool group_add_parameter(ag_place where, const char *function, const opti
         ag_error_raise(where, AG_ERROR_DTYPE,
                        "%s: parameter %lld \"%s\" is %s; only float32 and float64 can be optimized",
                        function, number, name, ag_dtype_name(dtype));
+        return false;
+    }
+    if (!ag_is_contiguous_at(where, t)) {
+        ag_error_raise(where, AG_ERROR_VALUE,
+                       "%s: parameter %lld \"%s\" is not row-major in memory", function, number,
+                       name);
         return false;
     }
     bool twice = group_has(group, i, t);
@@ -292,7 +298,7 @@ void optim_free(optim *o)
     free(o);
 }
 
-/* ---- a step --------------------------------------------------------------------------------------------------------- */
+/* ---- a step -------------------------------------------------------------------------------- */
 
 void optim_zero_grad(optim *o)
 {
@@ -343,17 +349,30 @@ static void update_piece(const struct optim_rule *rule, ag_dtype dtype, const st
     update(rule, dtype, &part);
 }
 
+/* Whether the bytes behind a parameter's last element are zero, up to where the next may begin.
+ * They are unless a program optimizes parts of one tensor; then they are another part's numbers. */
+static bool padding_is_zero(const ag_leaf_raw *raw)
+{
+    const char *data = raw->data;
+    for (size_t at = (size_t)raw->numel * ag_dtype_size(raw->dtype); at < raw->padded_bytes; at++) {
+        if (data[at] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Whether p lies right behind its predecessor in the list, in memory and in its number of steps. */
 static bool continues(const struct optim_parameter *before, const struct optim_parameter *p)
 {
     size_t bytes = before->raw.padded_bytes;
     return optim_moves(p) && p->raw.dtype == before->raw.dtype && p->steps == before->steps &&
            p->raw.data == (char *)before->raw.data + bytes &&
-           p->raw.grad == (char *)before->raw.grad + bytes;
+           p->raw.grad == (char *)before->raw.grad + bytes && padding_is_zero(&before->raw);
 }
 
-/* Updates `count` adjacent parameters. The run goes over the padding between them, which is zero before and is made zero
- * again: with eps = 0 a rule divides zero by zero there. */
+/* Updates `count` adjacent parameters. The run goes over the padding between them, which is zero
+ * before and is made zero again: with eps = 0 a rule divides zero by zero there. */
 static void step_run(const struct optim_rule *rule, const struct optim_group *group,
                      struct optim_parameter *p, int64_t count)
 {

@@ -1,6 +1,6 @@
 /*
- * RMSprop. Tieleman & Hinton 2012, lecture 6e; centered as in Graves 2013. As in PyTorch eps is outside the root, and the
- * learning rate outside the momentum.
+ * RMSprop. Tieleman & Hinton 2012, lecture 6e; centered as in Graves 2013. As in PyTorch eps is
+ * outside the root, and the learning rate outside the momentum.
  */
 #include "internal.h"
 
@@ -10,7 +10,8 @@
 
 /* d = g + decay w;  v = alpha v + (1 - alpha) d^2;  centered: a = alpha a + (1 - alpha) d
  * b = momentum b + d / (sqrt(v - a^2) + eps);  w -= lr b
- * The state is v, then a if centered, then b if there is momentum; the loop is compiled for each of the four cases. */
+ * The state is v, then a if centered, then b if there is momentum; the loop is compiled for each of
+ * the four cases. */
 #define RMSPROP_UPDATE(name, real)                                                       \
     static AG_ALWAYS_INLINE void name##_loop(const struct optim_run *run, bool centered, \
                                              bool has_momentum)                          \

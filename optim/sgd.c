@@ -1,6 +1,7 @@
 /*
- * Stochastic gradient descent with momentum. Polyak 1964; Nesterov's variant as in Sutskever et al. 2013. As in PyTorch
- * the learning rate is outside the momentum, and the first gradient enters it undamped.
+ * Stochastic gradient descent with momentum. Polyak 1964; Nesterov's variant as in Sutskever et al.
+ * 2013. As in PyTorch the learning rate is outside the momentum, and the first gradient enters it
+ * undamped.
  */
 #include "internal.h"
 

@@ -102,7 +102,8 @@ def run(name, kind, settings, second, clip=None, limit=0.0, schedule=False):
     draws = Draws(1)
     weights = [draws.tensor(shape).requires_grad_() for shape in SHAPES]
     groups = [{"params": weights[:2], **torch_settings(both[0])}, {"params": weights[2:], **torch_settings(both[1])}]
-    optimizer = getattr(torch.optim, kind)(groups, lr=1.0)
+    # Adagrad takes its initial accumulator from the constructor, whatever the groups say.
+    optimizer = getattr(torch.optim, kind)(groups, **torch_settings(settings))
     for step in range(1, STEPS + 1):
         optimizer.zero_grad(set_to_none=True)
         for i, w in enumerate(weights):
