@@ -109,6 +109,7 @@ struct ag_node_input {
     ag_value *value; /* NULL: an optional input that was not given */
     uint32_t version;
     bool wants, saved;
+    bool borrowed; /* made visible for the rule that is running */
 };
 
 struct ag_node {
@@ -125,6 +126,7 @@ struct ag_node {
     struct ag_node_input *input;
     ag_value *output[AG_OP_MAX_OUTPUTS];
     uint32_t output_version[AG_OP_MAX_OUTPUTS];
+    bool output_borrowed[AG_OP_MAX_OUTPUTS], grad_borrowed[AG_OP_MAX_OUTPUTS];
 };
 
 /* ---- the context of a thread -------------------------------------------------------------------------------------------- */
@@ -176,6 +178,9 @@ struct ag_context {
 
     ag_label root;
     const ag_label *label;
+
+    uint64_t *touched; /* leaves whose gradient the running backward has changed */
+    int64_t touched_count, touched_capacity;
 
     struct ag_context *next; /* all contexts, for statistics; never freed, reused by later threads */
     bool in_use;
@@ -265,6 +270,8 @@ static inline ag_shape ag_value_shape_of(const ag_value *v)
     return shape;
 }
 
+/* Makes room for one more element; false after raising. */
+bool ag_grow(void **array, int64_t count, int64_t *capacity, size_t item);
 /* Appends to the list of visible results. False after raising. */
 bool ag_made_push(ag_context *ctx, ag_value *v);
 /* A node with room for its inputs and params on the tape; not yet listed. NULL after raising. */
@@ -275,6 +282,9 @@ void ag_node_free(ag_node *node, ag_place where);
 void ag_array_copy(ag_array dst, ag_array src);
 void ag_array_accumulate(ag_array dst, ag_array src);
 void ag_array_fill(ag_array dst, double value);
+
+/* y = zeros(shape) with y[start + k step] = g, and x[start + k step] for k < size (ops/shape.c). */
+ag_tensor ag_region_place(ag_shape shape, const int64_t *start, const int64_t *step, ag_tensor g);
 
 /* The leaf's gradient buffer (row-major), made at first use. NULL after raising. */
 ag_value *ag_leaf_gradient(ag_value *leaf);

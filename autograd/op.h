@@ -79,6 +79,20 @@ AG_API bool ag_call_output_like(ag_call *call, int i, ag_dtype dtype, ag_shape s
 AG_API bool ag_call_output_channels_last(ag_call *call, int i, ag_dtype dtype, ag_shape shape);
 /* Declares output 0 as a view of input 0: shape, strides and offset in elements from the input's first element. */
 AG_API bool ag_call_view(ag_call *call, ag_shape shape, const int64_t *stride, int64_t offset);
+/* Working memory for this call: 64-byte aligned, 64 bytes of slack, freed when the call ends. NULL after raising. */
+AG_API void *ag_call_work(ag_call *call, size_t bytes);
+/* How many threads a kernel may use: ag_threads(). */
+AG_API int ag_call_threads(const ag_call *call);
+/* Says that input i was changed in place (running statistics); its version moves on. */
+AG_API void ag_call_changed(ag_call *call, int i);
+/* The shape of input i as a value, and as text in one of a few buffers of the call, for messages. */
+AG_API ag_shape ag_call_shape(const ag_call *call, int i);
+AG_API const char *ag_call_shape_text(ag_call *call, int i);
+/* Shape rules for element-wise operations: one input; inputs of one type that broadcast; the same with a uint8 result. The
+ * types that have a loop are accepted. */
+AG_API bool ag_shape_unary(ag_call *call);
+AG_API bool ag_shape_elementwise(ag_call *call);
+AG_API bool ag_shape_compare(ag_call *call);
 /* Raises an error whose message starts with "ag_<name>: "; returns false. */
 AG_API bool ag_call_fail(ag_call *call, ag_error code, const char *format, ...) AG_PRINTF(3, 4);
 
@@ -101,6 +115,9 @@ AG_API void ag_sweep_add_at(ag_sweep *sweep, int i, const int64_t *start, const 
 /* Contributes the matrix product a b (two dimensions each) to a two-dimensional input i; when not recording, straight into
  * the gradient's buffer. */
 AG_API void ag_sweep_matmul(ag_sweep *sweep, int i, ag_tensor a, ag_tensor b);
+/* The buffer of input i's gradient, for kernels that write their contribution straight into it: row-major, to be added to if
+ * *accumulate, else to be written in full. False if there is no such buffer (then use ag_sweep_add); always so when recording. */
+AG_API bool ag_sweep_target(ag_sweep *sweep, int i, ag_array *target, bool *accumulate);
 /* Raises an error in the name of the node's operation. */
 AG_API void ag_sweep_fail(ag_sweep *sweep, ag_error code, const char *format, ...) AG_PRINTF(3, 4);
 

@@ -76,4 +76,41 @@ void k_avg_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *
 void k_pack(int threads, size_t bytes, int ndim, const int64_t *size, const void *src, const int64_t *src_stride, void *dst,
             const int64_t *dst_stride);
 
+/* ---- adaptive.c: averages over the cells of a grid on channels-last images ---------------------------------------------- */
+
+/* x (n,h,w,c)   y (n,oh,ow,c): cell i covers rows floor(i h / oh) to ceil((i + 1) h / oh), columns alike. */
+void k_adaptive_avg_pool(ag_dtype dtype, int threads, int64_t n, int64_t h, int64_t w, int64_t c, int64_t oh, int64_t ow,
+                         const void *x, void *y);
+void k_adaptive_avg_pool_input(ag_dtype dtype, int threads, int64_t n, int64_t h, int64_t w, int64_t c, int64_t oh,
+                               int64_t ow, const void *dy, void *dx);
+
+/* ---- softmax.c: softmax and cross-entropy ----------------------------------------------------------------------------------- */
+
+/* Along the middle of (outer,d,inner), row-major; log: its logarithm. */
+void k_softmax(ag_dtype dtype, int threads, int64_t outer, int64_t d, int64_t inner, const void *x, void *y, bool log);
+/* dx from dy and the result y. */
+void k_softmax_input(ag_dtype dtype, int threads, int64_t outer, int64_t d, int64_t inner, const void *dy, const void *y,
+                     void *dx, bool log);
+/* x (n,c)   label (n), each in 0..c-1   loss (n)   stats (n,2): what the way back needs. */
+void k_cross_entropy(ag_dtype dtype, int threads, int64_t n, int64_t c, const void *x, const int64_t *label, void *loss,
+                     void *stats);
+/* dx = (softmax(x) - one_hot(label)) g scale; g is one number, or one a row. */
+void k_cross_entropy_input(ag_dtype dtype, int threads, int64_t n, int64_t c, const void *x, const int64_t *label,
+                           const void *stats, const void *g, bool g_per_row, double scale, void *dx);
+
+/* ---- loss.c: losses element by element --------------------------------------------------------------------------------------- */
+
+typedef enum k_loss_kind {
+    K_LOSS_MSE, /* (x - y)^2 */
+    K_LOSS_L1,  /* |x - y| */
+    K_LOSS_BCE  /* max(x, 0) - x y + log(1 + e^-|x|): binary cross-entropy of logits x */
+} k_loss_kind;
+
+size_t k_loss_sum_bytes(int64_t n); /* of working memory */
+double k_loss_sum(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, const void *x, const void *y, void *work);
+void k_loss_values(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, const void *x, const void *y, void *out);
+/* dx, dy = derivatives times g scale, either may be NULL; g is one number, or one an element. */
+void k_loss_input(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, const void *x, const void *y, const void *g,
+                  bool g_per_element, double scale, void *dx, void *dy);
+
 #endif

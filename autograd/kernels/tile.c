@@ -3,6 +3,7 @@
  */
 #include "autograd/kernels/tile.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "autograd/compiler.h"
@@ -210,17 +211,67 @@ static inline f64x2 load_f64x2(const double *p, int64_t count)
 
 /* ---- the choice ----------------------------------------------------------------------------------------------------- */
 
-const k_tile_kernel *k_tile_for(ag_dtype dtype)
-{
-    bool wide = dtype == AG_FLOAT64;
+static const k_tile_kernel *const kernels_f32[] = {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl")) {
-        return wide ? &avx512_f64_kernel : &avx512_f32_kernel;
+    &avx512_f32_kernel, &avx2_f32_kernel,
+#endif
+    &plain_f32_kernel,
+};
+
+static const k_tile_kernel *const kernels_f64[] = {
+#if defined(__x86_64__)
+    &avx512_f64_kernel, &avx2_f64_kernel,
+#endif
+    &plain_f64_kernel,
+};
+
+enum {
+    KERNELS = sizeof kernels_f32 / sizeof kernels_f32[0],
+};
+
+static bool processor_runs(const char *name)
+{
+#if defined(__x86_64__)
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (strcmp(name, "avx512") == 0) {
+        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
     }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        return wide ? &avx2_f64_kernel : &avx2_f32_kernel;
+    if (strcmp(name, "avx2") == 0) {
+        return avx2;
     }
 #endif
-    return wide ? &plain_f64_kernel : &plain_f32_kernel;
+    return strcmp(name, "plain") == 0;
+}
+
+static int best_kernel(void)
+{
+    int i = 0;
+    while (!processor_runs(kernels_f32[i]->name)) {
+        i++;
+    }
+    return i;
+}
+
+static atomic_int chosen = -1;
+
+const k_tile_kernel *k_tile_for(ag_dtype dtype)
+{
+    int i = atomic_load_explicit(&chosen, memory_order_relaxed);
+    if (AG_UNLIKELY(i < 0)) {
+        i = best_kernel();
+        atomic_store_explicit(&chosen, i, memory_order_relaxed);
+    }
+    return dtype == AG_FLOAT64 ? kernels_f64[i] : kernels_f32[i];
+}
+
+bool k_tile_choose(const char *name)
+{
+    for (int i = 0; i < KERNELS; i++) {
+        if (strcmp(kernels_f32[i]->name, name) == 0 && processor_runs(name)) {
+            atomic_store_explicit(&chosen, i, memory_order_relaxed);
+            return true;
+        }
+    }
+    return false;
 }

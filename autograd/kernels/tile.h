@@ -42,6 +42,8 @@ typedef struct k_tile_kernel {
 
 /* The kernel for a floating type on this processor. */
 const k_tile_kernel *k_tile_for(ag_dtype dtype);
+/* For tests: "avx512", "avx2" or "plain" from now on; false if this processor or build has none of that name. */
+bool k_tile_choose(const char *name);
 
 /* n columns are cut into panels of nearly equal width, each a whole number of vectors (the last one filled up). */
 typedef struct k_panel {

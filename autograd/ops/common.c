@@ -15,6 +15,16 @@ const char *ops_text(const ag_array *a, char *text)
     return ag_shape_format(ops_shape(a), text, AG_SHAPE_TEXT);
 }
 
+bool ops_need_inputs(ag_call *call, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (!ag_call_has(call, i)) {
+            return ag_call_fail(call, AG_ERROR_VALUE, "tensor %d of the call is AG_NONE", i + 1);
+        }
+    }
+    return true;
+}
+
 bool ops_need_float(ag_call *call, const ag_array *a)
 {
     if (ag_dtype_is_float(a->dtype)) {

@@ -89,7 +89,8 @@ static bool matmul_shape(ag_call *call)
 {
     const ag_array *a = ag_call_input(call, 0), *b = ag_call_input(call, 1);
     char ta[AG_SHAPE_TEXT], tb[AG_SHAPE_TEXT];
-    if (!ops_need_float(call, a) || !ops_need_float(call, b) || !ops_need_same_dtype(call, a, b)) {
+    if (!ops_need_inputs(call, 2) || !ops_need_float(call, a) || !ops_need_float(call, b) ||
+        !ops_need_same_dtype(call, a, b)) {
         return false;
     }
     if (a->ndim == 0 || b->ndim == 0) {
@@ -300,6 +301,9 @@ AG_SAMPLES(matmul)
     REFUSES("ag_matmul: () x (4,2): a scalar has no rows and columns; use ag_mul") {
         ag_matmul(sample_float(s, "a", AG_SHAPE_SCALAR), sample_float(s, "b", AG_SHAPE(4, 2)));
     }
+    REFUSES("ag_matmul: tensor 2 of the call is AG_NONE") {
+        ag_matmul(sample_float(s, "a", AG_SHAPE(3, 3)), AG_NONE);
+    }
     REFUSES("ag_matmul: needs a floating type, got int64") {
         ag_matmul(sample_int(s, "a", AG_SHAPE(2, 4), 0, 3), sample_float(s, "b", AG_SHAPE(4, 2)));
     }
@@ -316,7 +320,7 @@ static bool linear_shape(ag_call *call)
 {
     const ag_array *x = ag_call_input(call, 0), *w = ag_call_input(call, 1);
     char tx[AG_SHAPE_TEXT], tw[AG_SHAPE_TEXT];
-    if (!ops_need_float(call, x) || !ops_need_same_dtype(call, x, w)) {
+    if (!ops_need_inputs(call, 2) || !ops_need_float(call, x) || !ops_need_same_dtype(call, x, w)) {
         return false;
     }
     if (w->ndim != 2) {
@@ -487,6 +491,9 @@ AG_SAMPLES(linear)
     REFUSES("ag_linear: bias (3) and weight (2,4): the bias must be (2)") {
         ag_linear(sample_float(s, "x", AG_SHAPE(3, 4)), sample_float(s, "w", AG_SHAPE(2, 4)),
                   sample_float(s, "b", AG_SHAPE(3)));
+    }
+    REFUSES("ag_linear: tensor 2 of the call is AG_NONE") {
+        ag_linear(sample_float(s, "x", AG_SHAPE(3, 3)), AG_NONE, AG_NONE);
     }
     REFUSES("ag_linear: needs a floating type, got int64") {
         ag_linear(sample_int(s, "x", AG_SHAPE(3, 4), 0, 3), sample_float(s, "w", AG_SHAPE(2, 4)), AG_NONE);

@@ -1,0 +1,676 @@
+/*
+ * Backward: one reverse sweep over the list, and what derivative rules call. Knows no operation by name except those it sums
+ * gradients with.
+ *
+ * Tape order is topological order: an operation's inputs exist before it. So a single pass from the loss downwards meets a
+ * node only after all its consumers, and nothing has to be sorted and nothing recurses.
+ */
+#include "backward.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "error_internal.h"
+#include "internal.h"
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+
+#define DEFAULTS 0x62776431u
+
+struct ag_sweep {
+    ag_context *ctx;
+    ag_node *node;
+    ag_place where;
+    bool accumulate; /* into leaves (ag_backward); else only what leads to the chosen inputs (ag_grad) */
+    bool create, retain;
+    int64_t remaining; /* nodes with a pending gradient */
+};
+
+ag_backward_config ag_backward_defaults(void)
+{
+    ag_backward_config config = {DEFAULTS, AG_NONE, false, false, false};
+    return config;
+}
+
+/* ---- gradients that arrive ------------------------------------------------------------------------------------------------- */
+
+static void drop_pending(ag_value *v)
+{
+    ag_value *p = v->pending;
+    if (p != NULL) {
+        v->pending = NULL;
+        ag_value_unsave(p);
+        ag_value_unref(p);
+    }
+}
+
+static void set_pending(ag_value *v, ag_value *g)
+{
+    ag_value_ref(g);
+    ag_value_save(g);
+    drop_pending(v);
+    v->pending = g;
+}
+
+/* Whether nobody else can see this pending gradient, so that it may be added into. */
+static bool exclusive(const ag_value *p)
+{
+    return p->visible == 0 && !p->listed && !p->view && p->saved == 1 &&
+           atomic_load_explicit(&p->refs, memory_order_relaxed) == 1 && p->storage->parent == NULL &&
+           !ag_storage_shared(p->storage);
+}
+
+static bool touch(ag_context *ctx, const ag_value *leaf)
+{
+    void *array = ctx->touched;
+    if (!ag_grow(&array, ctx->touched_count, &ctx->touched_capacity, sizeof(*ctx->touched))) {
+        return false;
+    }
+    ctx->touched = array;
+    ctx->touched[ctx->touched_count++] = leaf->id;
+    return true;
+}
+
+/* The leaf's buffer; *accumulate says whether something is in it already. */
+static ag_value *leaf_buffer(ag_context *ctx, ag_value *leaf, bool *accumulate)
+{
+    ag_value *grad = ag_leaf_gradient(leaf);
+    if (grad == NULL || !touch(ctx, leaf)) {
+        return NULL;
+    }
+    *accumulate = leaf->has_grad;
+    leaf->has_grad = true;
+    grad->storage->version++;
+    return grad;
+}
+
+static void add_to_leaf(ag_context *ctx, ag_value *leaf, const ag_value *g)
+{
+    bool accumulate;
+    const ag_value *grad = leaf_buffer(ctx, leaf, &accumulate);
+    if (grad == NULL) {
+        return;
+    }
+    if (accumulate) {
+        ag_array_accumulate(ag_value_array(grad), ag_value_array(g));
+    } else {
+        ag_array_copy(ag_value_array(grad), ag_value_array(g));
+    }
+}
+
+/* A sum of two gradients by the library's own addition, recorded if the sweep is. */
+static ag_value *sum(ag_value *a, ag_value *b)
+{
+    a->visible++;
+    b->visible++;
+    ag_tensor t = ag_add(ag_handle(a), ag_handle(b));
+    a->visible--;
+    b->visible--;
+    return ag_is_nil(t) ? NULL : ag_peek(t);
+}
+
+static bool to_leaf(const ag_sweep *s, const ag_value *v)
+{
+    return v->producer == NULL && s->accumulate;
+}
+
+/* Notes that v's producer has a gradient to work on. */
+static bool announce(ag_sweep *s, ag_value *v)
+{
+    ag_node *producer = v->producer;
+    if (producer == NULL || producer->pending || (!s->accumulate && !producer->needed)) {
+        return true;
+    }
+    if (producer->state == AG_NODE_FREED) {
+        ag_error_raise(s->where, AG_ERROR_GRAD,
+                       "ag_backward: the graph was freed: %s, recorded at %s:%d, has been through a backward at %s:%d; "
+                       "set retain_graph there to go through it again",
+                       producer->op->name, producer->where.file != NULL ? producer->where.file : "?",
+                       producer->where.line, producer->freed_where.file != NULL ? producer->freed_where.file : "?",
+                       producer->freed_where.line);
+        return false;
+    }
+    producer->pending = true;
+    s->remaining++;
+    return true;
+}
+
+static void contribute(ag_sweep *s, ag_value *v, ag_value *g)
+{
+    if (to_leaf(s, v)) {
+        add_to_leaf(s->ctx, v, g);
+        return;
+    }
+    if (!announce(s, v)) {
+        return;
+    }
+    if (v->pending == NULL) {
+        set_pending(v, g);
+    } else if (!s->create && exclusive(v->pending)) {
+        ag_array_accumulate(ag_value_array(v->pending), ag_value_array(g));
+    } else {
+        ag_value *total = sum(v->pending, g);
+        if (total != NULL) {
+            set_pending(v, total);
+        }
+    }
+}
+
+/* ---- what rules ask ------------------------------------------------------------------------------------------------------------ */
+
+int ag_sweep_count(const ag_sweep *s)
+{
+    return s->node->inputs;
+}
+
+const void *ag_sweep_params(const ag_sweep *s)
+{
+    return s->node->params;
+}
+
+bool ag_sweep_recording(const ag_sweep *s)
+{
+    return s->create;
+}
+
+bool ag_sweep_wants(const ag_sweep *s, int i)
+{
+    const struct ag_node_input *input = &s->node->input[i];
+    if (i >= s->node->inputs || input->value == NULL || !input->wants) {
+        return false;
+    }
+    return s->accumulate || input->value->target ||
+           (input->value->producer != NULL &&
+            (input->value->producer->needed || input->value->producer->state == AG_NODE_FREED));
+}
+
+ag_shape ag_sweep_shape(const ag_sweep *s, int i)
+{
+    const ag_value *v = s->node->input[i].value;
+    return v == NULL ? AG_SHAPE_SCALAR : ag_value_shape_of(v);
+}
+
+ag_dtype ag_sweep_dtype(const ag_sweep *s, int i)
+{
+    const ag_value *v = s->node->input[i].value;
+    return v == NULL ? AG_FLOAT32 : (ag_dtype)v->dtype;
+}
+
+void ag_sweep_fail(ag_sweep *s, ag_error code, const char *format, ...)
+{
+    char message[768];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    ag_error_raise(s->node->where, code, "backward of ag_%s: %s", s->node->op->name, message);
+}
+
+static bool unchanged(ag_sweep *s, const ag_value *v, uint32_t version, const char *what, int i)
+{
+    if (AG_LIKELY(v->storage->version == version)) {
+        return true;
+    }
+    ag_sweep_fail(s, AG_ERROR_GRAD, "%s %d%s%s was changed in place at %s:%d after it was saved for backward", what, i,
+                  v->name != NULL ? ", " : "", v->name != NULL ? v->name : "",
+                  v->storage->changed.file != NULL ? v->storage->changed.file : "?", v->storage->changed.line);
+    return false;
+}
+
+ag_tensor ag_sweep_input(ag_sweep *s, int i)
+{
+    struct ag_node_input *input = i < s->node->inputs ? &s->node->input[i] : NULL;
+    if (input == NULL || input->value == NULL) {
+        return AG_NONE;
+    }
+    if (!input->saved) {
+        ag_sweep_fail(s, AG_ERROR_STATE, "the rule reads input %d, which the operation does not declare as saved", i);
+        return AG_NIL;
+    }
+    if (!unchanged(s, input->value, input->version, "input", i)) {
+        return AG_NIL;
+    }
+    if (!input->borrowed) {
+        input->borrowed = true;
+        input->value->visible++;
+    }
+    return ag_handle(input->value);
+}
+
+ag_tensor ag_sweep_output(ag_sweep *s, int i)
+{
+    ag_node *node = s->node;
+    ag_value *v = node->output[i];
+    if ((node->op->saves & AG_SAVE_OUTPUT(i)) == 0) {
+        ag_sweep_fail(s, AG_ERROR_STATE, "the rule reads output %d, which the operation does not declare as saved", i);
+        return AG_NIL;
+    }
+    if (!unchanged(s, v, node->output_version[i], "output", i)) {
+        return AG_NIL;
+    }
+    if (!node->output_borrowed[i]) {
+        node->output_borrowed[i] = true;
+        v->visible++;
+    }
+    return ag_handle(v);
+}
+
+ag_tensor ag_sweep_grad(ag_sweep *s, int i)
+{
+    ag_value *p = s->node->output[i]->pending;
+    if (p == NULL) {
+        return AG_NONE;
+    }
+    if (!s->node->grad_borrowed[i]) {
+        s->node->grad_borrowed[i] = true;
+        p->visible++;
+    }
+    return ag_handle(p);
+}
+
+/* Sums g over what broadcasting added, so that it has `shape`. */
+static ag_tensor sum_to(ag_tensor g, ag_shape from, ag_shape shape)
+{
+    ag_dims dims = {0};
+    int extra = from.ndim - shape.ndim;
+    for (int d = 0; d < from.ndim; d++) {
+        if (d < extra || (shape.size[d - extra] == 1 && from.size[d] != 1)) {
+            dims.dim[dims.count++] = d;
+        }
+    }
+    if (dims.count > 0) {
+        g = ag_sum_dims(g, dims, true);
+    }
+    return extra > 0 ? ag_reshape(g, shape) : g;
+}
+
+void ag_sweep_add(ag_sweep *s, int i, ag_tensor g)
+{
+    if (!ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
+        return;
+    }
+    ag_value *v = s->node->input[i].value;
+    ag_value *gv = ag_resolve(s->node->where, "ag_sweep_add", g);
+    if (gv == NULL) {
+        return;
+    }
+    if (gv->dtype != v->dtype) {
+        ag_sweep_fail(s, AG_ERROR_DTYPE, "the gradient of input %d is %s, the input %s", i,
+                      ag_dtype_name((ag_dtype)gv->dtype), ag_dtype_name((ag_dtype)v->dtype));
+        return;
+    }
+    ag_shape shape = ag_value_shape_of(v), from = ag_value_shape_of(gv), joint;
+    if (!ag_shape_equal(shape, from)) {
+        if (!ag_shape_broadcast(shape, from, &joint) || !ag_shape_equal(joint, from)) {
+            char a[AG_SHAPE_TEXT], b[AG_SHAPE_TEXT];
+            ag_sweep_fail(s, AG_ERROR_SHAPE, "the gradient of input %d has shape %s, the input %s", i,
+                          ag_shape_format(from, a, sizeof(a)), ag_shape_format(shape, b, sizeof(b)));
+            return;
+        }
+        g = sum_to(g, from, shape);
+        gv = ag_is_nil(g) ? NULL : ag_peek(g);
+        if (gv == NULL) {
+            return;
+        }
+    }
+    contribute(s, v, gv);
+}
+
+bool ag_sweep_target(ag_sweep *s, int i, ag_array *target, bool *accumulate)
+{
+    if (s->create || !ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
+        return false;
+    }
+    ag_value *v = s->node->input[i].value;
+    if (to_leaf(s, v)) {
+        const ag_value *grad = v->contiguous ? leaf_buffer(s->ctx, v, accumulate) : NULL;
+        if (grad == NULL) {
+            return false;
+        }
+        *target = ag_value_array(grad);
+        return true;
+    }
+    if (v->pending != NULL && !(exclusive(v->pending) && v->pending->contiguous)) {
+        return false;
+    }
+    *accumulate = v->pending != NULL;
+    if (v->pending == NULL) {
+        ag_value *fresh =
+            ag_value_in_scope(s->node->where, "ag_backward", (ag_dtype)v->dtype, ag_value_shape_of(v));
+        if (fresh == NULL || !announce(s, v)) {
+            return false;
+        }
+        set_pending(v, fresh);
+    }
+    *target = ag_value_array(v->pending);
+    return true;
+}
+
+void ag_sweep_matmul(ag_sweep *s, int i, ag_tensor a, ag_tensor b)
+{
+    if (!ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
+        return;
+    }
+    const ag_value *x = ag_resolve(s->node->where, "ag_sweep_matmul", a);
+    const ag_value *y = ag_resolve(s->node->where, "ag_sweep_matmul", b);
+    const ag_value *v = s->node->input[i].value;
+    ag_array target;
+    bool accumulate;
+    if (x == NULL || y == NULL) {
+        return;
+    }
+    bool fits = v->ndim == 2 && x->ndim == 2 && y->ndim == 2 && v->size[0] == x->size[0] && v->size[1] == y->size[1] &&
+                x->size[1] == y->size[0];
+    if (fits && ag_sweep_target(s, i, &target, &accumulate)) {
+        k_gemm(target.dtype, ag_threads(), v->size[0], v->size[1], x->size[1], ag_value_data(x), x->stride[0],
+               x->stride[1], ag_value_data(y), y->stride[0], y->stride[1], accumulate, target.data, v->size[1], 1);
+        return;
+    }
+    ag_sweep_add(s, i, ag_matmul(a, b));
+}
+
+void ag_sweep_add_at(ag_sweep *s, int i, const int64_t *start, const int64_t *step, ag_tensor g)
+{
+    if (!ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
+        return;
+    }
+    const ag_value *gv = ag_resolve(s->node->where, "ag_sweep_add_at", g);
+    ag_array target;
+    bool accumulate;
+    if (gv == NULL) {
+        return;
+    }
+    if (!ag_sweep_target(s, i, &target, &accumulate)) {
+        ag_sweep_add(s, i, ag_region_place(ag_sweep_shape(s, i), start, step, g));
+        return;
+    }
+    if (!accumulate) {
+        memset(target.data, 0, (size_t)target.numel * ag_dtype_size(target.dtype));
+    }
+    int64_t stride[AG_MAX_DIMS], offset = 0;
+    for (int d = 0; d < target.ndim; d++) {
+        offset += start[d] * target.stride[d];
+        stride[d] = step[d] * target.stride[d];
+    }
+    ag_array part = {(char *)target.data + offset * (int64_t)ag_dtype_size(target.dtype), target.dtype, gv->ndim,
+                     gv->numel, gv->size, stride};
+    ag_array_accumulate(part, ag_value_array(gv));
+}
+
+/* ---- the sweep --------------------------------------------------------------------------------------------------------------------- */
+
+static void give_back_borrowed(ag_node *node)
+{
+    for (int i = 0; i < node->inputs; i++) {
+        if (node->input[i].borrowed) {
+            node->input[i].borrowed = false;
+            ag_value_hide(node->input[i].value);
+        }
+    }
+    for (int i = 0; i < node->outputs; i++) {
+        if (node->output_borrowed[i]) {
+            node->output_borrowed[i] = false;
+            ag_value_hide(node->output[i]);
+        }
+        if (node->grad_borrowed[i]) {
+            node->grad_borrowed[i] = false;
+            ag_value_hide(node->output[i]->pending);
+        }
+    }
+}
+
+static void visit(ag_sweep *s, ag_node *node)
+{
+    ag_context *ctx = s->ctx;
+    const ag_label *label = ctx->label;
+    ag_place caller = ag_caller_set(node->where);
+    ag_frame frame = ag_frame_begin();
+    s->node = node;
+    ctx->label = node->label;
+    if (s->create && node->op->orders < 2) {
+        ag_sweep_fail(s, AG_ERROR_GRAD, "the operation has no second derivative; create_graph cannot go through it");
+    } else {
+        node->op->backward(s);
+    }
+    for (int i = 0; i < node->outputs; i++) {
+        ag_value *v = node->output[i];
+        if (v->retain_grad && v->pending != NULL && s->accumulate) {
+            add_to_leaf(ctx, v, v->pending);
+        }
+    }
+    give_back_borrowed(node);
+    ag_frame_end_n(frame, 0, NULL);
+    for (int i = 0; i < node->outputs; i++) {
+        if (!node->output[i]->target) {
+            drop_pending(node->output[i]);
+        }
+    }
+    ctx->label = label;
+    ag_caller_set(caller);
+    if (!s->retain && ag_error_code() == AG_OK) {
+        ag_node_free(node, s->where);
+    }
+}
+
+static void run(ag_sweep *s, int64_t start)
+{
+    ag_context *ctx = s->ctx;
+    bool grad = ctx->grad;
+    ctx->grad = s->create;
+    ctx->in_backward++;
+    for (int64_t i = start; i >= 0 && s->remaining > 0 && ag_error_code() == AG_OK; i--) {
+        ag_node *node = ctx->node[i];
+        if (node->pending) {
+            node->pending = false;
+            s->remaining--;
+            visit(s, node);
+        }
+    }
+    ctx->in_backward--;
+    ctx->grad = grad;
+    if (ag_error_code() == AG_OK) {
+        return;
+    }
+    for (int64_t i = start; i >= 0; i--) {
+        ag_node *node = ctx->node[i];
+        node->pending = false;
+        for (int j = 0; j < node->outputs; j++) {
+            if (node->output[j] != NULL) {
+                drop_pending(node->output[j]);
+            }
+        }
+    }
+    for (int64_t i = 0; i < ctx->touched_count; i++) {
+        ag_value *leaf = ag_peek(ag_tensor_of_id(ctx->touched[i]));
+        if (leaf != NULL) {
+            leaf->grad_failed = true;
+        }
+    }
+}
+
+/* Why a result has no history, in words. */
+static void no_history(ag_place where, const char *function, const ag_value *v)
+{
+    const char *why = "nothing it was computed from requires a gradient";
+    switch ((enum ag_reason)v->reason) {
+    case AG_REASON_CONSTANT:
+        break;
+    case AG_REASON_NO_GRAD:
+        why = "it was computed in the no_grad scope opened";
+        break;
+    case AG_REASON_DETACHED:
+        why = "it comes from a tensor that was detached or kept";
+        break;
+    case AG_REASON_NO_RULE:
+        why = "it comes from an operation that is not differentiable";
+        break;
+    }
+    if (v->reason == AG_REASON_CONSTANT || v->reason_where.file == NULL) {
+        ag_error_raise(where, AG_ERROR_GRAD, "%s: the tensor does not require a gradient: %s", function, why);
+    } else {
+        ag_error_raise(where, AG_ERROR_GRAD, "%s: the tensor does not require a gradient: %s at %s:%d", function, why,
+                       v->reason_where.file, v->reason_where.line);
+    }
+}
+
+/* The gradient of the output itself; NULL after raising. */
+static ag_value *cotangent(ag_place where, const char *function, const ag_value *output, ag_tensor given)
+{
+    char a[AG_SHAPE_TEXT], b[AG_SHAPE_TEXT];
+    if (ag_is_none(given)) {
+        if (output->numel != 1) {
+            ag_error_raise(where, AG_ERROR_SHAPE,
+                           "%s: the tensor has shape %s; without a cotangent it must have one element", function,
+                           ag_shape_format(ag_value_shape_of(output), a, sizeof(a)));
+            return NULL;
+        }
+        ag_tensor one = ag_ones_at(where, ag_value_shape_of(output), (ag_dtype)output->dtype);
+        return ag_is_nil(one) ? NULL : ag_peek(one);
+    }
+    ag_value *g = ag_resolve(where, function, given);
+    if (g == NULL) {
+        return NULL;
+    }
+    if (g->dtype != output->dtype || !ag_shape_equal(ag_value_shape_of(g), ag_value_shape_of(output))) {
+        ag_error_raise(where, AG_ERROR_SHAPE, "%s: the cotangent is %s %s, the output %s %s", function,
+                       ag_dtype_name((ag_dtype)g->dtype), ag_shape_format(ag_value_shape_of(g), a, sizeof(a)),
+                       ag_dtype_name((ag_dtype)output->dtype),
+                       ag_shape_format(ag_value_shape_of(output), b, sizeof(b)));
+        return NULL;
+    }
+    return g;
+}
+
+static ag_value *check_output(ag_place where, const char *function, ag_tensor output, const ag_backward_config *config)
+{
+    if (ag_error_code() != AG_OK) {
+        return NULL;
+    }
+    if (config->made_by_defaults != DEFAULTS) {
+        ag_error_raise(where, AG_ERROR_STATE, "%s: the config does not come from ag_backward_defaults()", function);
+        return NULL;
+    }
+    const ag_context *ctx = ag_context_get();
+    ag_value *v = ag_resolve(where, function, output);
+    if (v == NULL || ctx == NULL) {
+        return NULL;
+    }
+    if (ctx->in_backward > 0 || ctx->scopes == 0) {
+        ag_error_raise(where, AG_ERROR_STATE, ctx->scopes == 0 ? "%s: no scope is open" : "%s: a backward is running",
+                       function);
+        return NULL;
+    }
+    if (!v->requires_grad) {
+        no_history(where, function, v);
+        return NULL;
+    }
+    return v;
+}
+
+ag_error ag_backward_with_at(ag_place where, ag_tensor output, ag_backward_config config)
+{
+    ag_value *v = check_output(where, "ag_backward", output, &config);
+    if (v == NULL) {
+        return ag_error_code();
+    }
+    if (config.create_graph) {
+        return ag_error_raise(where, AG_ERROR_STATE,
+                              "ag_backward: create_graph is for ag_grad(), which returns the gradients");
+    }
+    ag_sweep s = {ag_current, NULL, where, true, false, config.retain_graph, 0};
+    ag_frame frame = ag_frame_begin();
+    s.ctx->touched_count = 0;
+    ag_place caller = ag_caller_set(where);
+    ag_value *g = cotangent(where, "ag_backward", v, config.cotangent);
+    if (g != NULL) {
+        int64_t start = v->producer == NULL ? -1 : v->producer->index;
+        contribute(&s, v, g);
+        run(&s, start);
+    }
+    ag_caller_set(caller);
+    ag_frame_end_n(frame, 0, NULL);
+    return ag_error_code();
+}
+
+ag_error ag_backward_at(ag_place where, ag_tensor loss)
+{
+    return ag_backward_with_at(where, loss, ag_backward_defaults());
+}
+
+/* Marks the nodes that lie between the chosen inputs and the output. */
+static void mark_needed(ag_context *ctx, int64_t start)
+{
+    for (int64_t i = 0; i <= start; i++) {
+        ag_node *node = ctx->node[i];
+        node->needed = false;
+        for (int j = 0; j < node->inputs && !node->needed; j++) {
+            const ag_value *v = node->input[j].value;
+            node->needed = v != NULL && node->input[j].wants &&
+                           (v->target || (v->producer != NULL && v->producer->needed));
+        }
+    }
+}
+
+ag_error ag_grad_at(ag_place where, ag_tensor output, int n, const ag_tensor *inputs, ag_tensor *gradients,
+                    ag_backward_config config)
+{
+    for (int i = 0; i < n; i++) {
+        gradients[i] = AG_NIL;
+    }
+    ag_value *v = check_output(where, "ag_grad", output, &config);
+    for (int i = 0; v != NULL && i < n; i++) {
+        const ag_value *x = ag_resolve(where, "ag_grad", inputs[i]);
+        if (x != NULL && !x->requires_grad) {
+            no_history(where, "ag_grad", x);
+        }
+        if (ag_error_code() != AG_OK) {
+            return ag_error_code();
+        }
+    }
+    if (v == NULL) {
+        return ag_error_code();
+    }
+    ag_sweep s = {ag_current, NULL, where, false, config.create_graph, config.retain_graph || config.create_graph, 0};
+    ag_place caller = ag_caller_set(where);
+    s.ctx->touched_count = 0;
+    ag_value *g = cotangent(where, "ag_grad", v, config.cotangent);
+    for (int i = 0; i < n; i++) {
+        ag_peek(inputs[i])->target = true;
+    }
+    if (g != NULL) {
+        int64_t start = v->producer == NULL ? -1 : v->producer->index;
+        mark_needed(s.ctx, start);
+        contribute(&s, v, g);
+        run(&s, start);
+    }
+    for (int i = 0; i < n; i++) {
+        ag_value *x = ag_peek(inputs[i]), *p = x->pending;
+        x->target = false;
+        if (ag_error_code() != AG_OK) {
+            continue;
+        }
+        if (p == NULL && !config.allow_unused) {
+            ag_error_raise(where, AG_ERROR_GRAD,
+                           "ag_grad: input %d%s%s was not used to compute the output; allow_unused permits that", i,
+                           x->name != NULL ? ", " : "", x->name != NULL ? x->name : "");
+        } else if (p == NULL) {
+            gradients[i] = AG_NONE;
+        } else {
+            if (!p->listed) { /* it left the list with the frame of the rule that made it */
+                ag_value_ref(p);
+                p->visible++;
+                ag_made_push(s.ctx, p);
+            }
+            gradients[i] = ag_handle(p);
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        drop_pending(ag_peek(inputs[i]));
+        if (ag_error_code() != AG_OK) {
+            gradients[i] = AG_NIL;
+        }
+    }
+    drop_pending(v);
+    ag_caller_set(caller);
+    return ag_error_code();
+}

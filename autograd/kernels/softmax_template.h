@@ -1,0 +1,186 @@
+/*
+ * Softmax for one element type: included once per type with T, LANES, EXP, LOG and NAME(x) defined.
+ *
+ * Rows are read in blocks of LANES, each lane with a maximum and a sum of its own, so that the loops become vector code and
+ * the order of every sum is fixed. A row's last block is filled up with -infinity, which changes neither.
+ */
+
+/* Block number i of a row of d elements: in place, or a filled-up copy of the last one. */
+static AG_ALWAYS_INLINE const T *NAME(block_of)(const T *x, int64_t i, int64_t d, T *last)
+{
+    if (i + LANES <= d) {
+        return x + i;
+    }
+    for (int64_t j = 0; j < LANES; j++) {
+        last[j] = i + j < d ? x[i + j] : -(T)INFINITY;
+    }
+    return last;
+}
+
+/* The maximum of a row and the sum of e^(x - max). */
+static AG_ALWAYS_INLINE void NAME(row_sum)(int64_t d, const T *x, T *max, T *sum)
+{
+    T m[LANES], s[LANES], last[LANES];
+    for (int j = 0; j < LANES; j++) {
+        m[j] = -(T)INFINITY;
+        s[j] = 0;
+    }
+    for (int64_t i = 0; i < d; i += LANES) {
+        const T *b = NAME(block_of)(x, i, d, last);
+        for (int j = 0; j < LANES; j++) {
+            m[j] = b[j] > m[j] ? b[j] : m[j];
+        }
+    }
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int j = 0; j < half; j++) {
+            m[j] = m[j + half] > m[j] ? m[j + half] : m[j];
+        }
+    }
+    for (int64_t i = 0; i < d; i += LANES) {
+        const T *b = NAME(block_of)(x, i, d, last);
+        for (int j = 0; j < LANES; j++) {
+            s[j] += EXP(b[j] - m[0]);
+        }
+    }
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int j = 0; j < half; j++) {
+            s[j] += s[j + half];
+        }
+    }
+    *max = m[0];
+    *sum = s[0];
+}
+
+AG_MULTIVERSION static void NAME(softmax_rows)(int64_t rows, int64_t d, const T *x, T *y, bool log)
+{
+    for (int64_t r = 0; r < rows; r++, x += d, y += d) {
+        T max, sum;
+        NAME(row_sum)(d, x, &max, &sum);
+        if (log) {
+            T log_sum = LOG(sum);
+            for (int64_t i = 0; i < d; i++) {
+                y[i] = x[i] - max - log_sum;
+            }
+        } else {
+            T scale = (T)1 / sum;
+            for (int64_t i = 0; i < d; i++) {
+                y[i] = EXP(x[i] - max) * scale;
+            }
+        }
+    }
+}
+
+/* The same along a dimension that is not the last: x and y are (d, inner), columns are independent. */
+AG_MULTIVERSION static void NAME(softmax_columns)(int64_t d, int64_t inner, const T *x, T *y, bool log)
+{
+    for (int64_t c = 0; c < inner; c += LANES) {
+        int64_t width = inner - c < LANES ? inner - c : LANES;
+        T max[LANES], sum[LANES];
+        for (int64_t j = 0; j < width; j++) {
+            max[j] = -(T)INFINITY;
+            sum[j] = 0;
+        }
+        for (int64_t i = 0; i < d; i++) {
+            for (int64_t j = 0; j < width; j++) {
+                T v = x[i * inner + c + j];
+                max[j] = v > max[j] ? v : max[j];
+            }
+        }
+        for (int64_t i = 0; i < d; i++) {
+            for (int64_t j = 0; j < width; j++) {
+                sum[j] += EXP(x[i * inner + c + j] - max[j]);
+            }
+        }
+        for (int64_t j = 0; j < width; j++) {
+            sum[j] = log ? LOG(sum[j]) : (T)1 / sum[j];
+        }
+        for (int64_t i = 0; i < d; i++) {
+            for (int64_t j = 0; j < width; j++) {
+                T v = x[i * inner + c + j] - max[j];
+                y[i * inner + c + j] = log ? v - sum[j] : EXP(v) * sum[j];
+            }
+        }
+    }
+}
+
+/* dx = y (dy - sum of dy y), or dy - e^y (sum of dy) for the logarithm; `inner` columns side by side. */
+AG_MULTIVERSION static void NAME(softmax_back)(int64_t d, int64_t inner, const T *dy, const T *y, T *dx, bool log)
+{
+    for (int64_t c = 0; c < inner; c += LANES) {
+        int64_t width = inner - c < LANES ? inner - c : LANES;
+        T sum[LANES] = { 0 };
+        for (int64_t i = 0; i < d; i++) {
+            for (int64_t j = 0; j < width; j++) {
+                int64_t at = i * inner + c + j;
+                sum[j] += log ? dy[at] : dy[at] * y[at];
+            }
+        }
+        for (int64_t i = 0; i < d; i++) {
+            for (int64_t j = 0; j < width; j++) {
+                int64_t at = i * inner + c + j;
+                dx[at] = log ? dy[at] - EXP(y[at]) * sum[j] : y[at] * (dy[at] - sum[j]);
+            }
+        }
+    }
+}
+
+AG_MULTIVERSION static void NAME(softmax_rows_back)(int64_t rows, int64_t d, const T *dy, const T *y, T *dx, bool log)
+{
+    for (int64_t r = 0; r < rows; r++, dy += d, y += d, dx += d) {
+        T lane[LANES] = { 0 }, sum = 0;
+        int64_t i = 0;
+        for (; i + LANES <= d; i += LANES) {
+            for (int j = 0; j < LANES; j++) {
+                lane[j] += log ? dy[i + j] : dy[i + j] * y[i + j];
+            }
+        }
+        for (; i < d; i++) {
+            sum += log ? dy[i] : dy[i] * y[i];
+        }
+        for (int j = 0; j < LANES; j++) {
+            sum += lane[j];
+        }
+        if (log) {
+            for (i = 0; i < d; i++) {
+                dx[i] = dy[i] - EXP(y[i]) * sum;
+            }
+        } else {
+            for (i = 0; i < d; i++) {
+                dx[i] = y[i] * (dy[i] - sum);
+            }
+        }
+    }
+}
+
+/* loss = log(sum of e^(x - max)) - (x[label] - max); stats keeps max and log(sum) for the way back. */
+AG_MULTIVERSION static void NAME(cross_entropy_rows)(int64_t rows, int64_t d, const T *x, const int64_t *label, T *loss,
+                                                     T *stats)
+{
+    for (int64_t r = 0; r < rows; r++, x += d) {
+        T max, sum;
+        NAME(row_sum)(d, x, &max, &sum);
+        T log_sum = LOG(sum);
+        stats[2 * r] = max;
+        stats[2 * r + 1] = log_sum;
+        loss[r] = log_sum - (x[label[r]] - max);
+    }
+}
+
+/* dx = (softmax(x) - one_hot(label)) g, with g one number or one a row. */
+AG_MULTIVERSION static void NAME(cross_entropy_back)(int64_t rows, int64_t d, const T *x, const int64_t *label,
+                                                     const T *stats, const T *g, int64_t g_step, T scale, T *dx)
+{
+    for (int64_t r = 0; r < rows; r++, x += d, dx += d) {
+        T max = stats[2 * r], log_sum = stats[2 * r + 1], factor = g[r * g_step] * scale;
+        for (int64_t i = 0; i < d; i++) {
+            dx[i] = EXP(x[i] - max - log_sum) * factor;
+        }
+        dx[label[r]] -= factor;
+    }
+}
+
+#undef T
+#undef LANES
+#undef EXP
+#undef LOG
+#undef NAME

@@ -1,0 +1,86 @@
+/*
+ * Functions of one float written so that compilers turn loops over them into vector code: no branches, no tables, no calls.
+ * The double versions are libm's. Internal.
+ */
+#ifndef WENGERT_KERNELS_VECTOR_H
+#define WENGERT_KERNELS_VECTOR_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "../compiler.h"
+
+static AG_ALWAYS_INLINE float k_float_of_bits(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof(x));
+    return x;
+}
+
+static AG_ALWAYS_INLINE uint32_t k_bits_of_float(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof(bits));
+    return bits;
+}
+
+/* e^x within about one unit in the last place; overflows to infinity, underflows through the subnormals to 0, NaN stays NaN.
+ * x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its series to r^7; 2^n in two factors, so that neither leaves the range. */
+static AG_ALWAYS_INLINE float k_exp_f32(float x)
+{
+    float clipped = x > 90.0f ? 90.0f : x;
+    clipped = clipped < -105.0f ? -105.0f : clipped;
+    const float round = 12582912.0f; /* 1.5 2^23: adding it rounds to an integer, which stands in the low bits */
+    float shifted = clipped * 1.44269504088896341f + round;
+    float n = shifted - round;
+    float r = clipped - n * 0.693145751953125f; /* ln 2 in two parts, the first exact in n of 8 bits */
+    r = r - n * 1.42860682030941723e-6f;
+    float p = 1.98412698e-4f;
+    p = p * r + 1.38888889e-3f;
+    p = p * r + 8.33333333e-3f;
+    p = p * r + 4.16666667e-2f;
+    p = p * r + 1.66666667e-1f;
+    p = p * r + 0.5f;
+    p = p * (r * r) + r;
+    p = p + 1.0f;
+    uint32_t whole = k_bits_of_float(shifted) - k_bits_of_float(round); /* n, as two's complement */
+    uint32_t half = (uint32_t)((int32_t)whole >> 1);
+    return p * k_float_of_bits((half + 127u) << 23) * k_float_of_bits((whole - half + 127u) << 23);
+}
+
+/* log(1 + t) for 0 <= t <= 1: 2 artanh(z) with z = t / (2 + t) <= 1/3. */
+static AG_ALWAYS_INLINE float k_log1p_unit_f32(float t)
+{
+    float z = t / (2.0f + t), q = z * z;
+    float p = 1.0f / 15.0f;
+    p = p * q + 1.0f / 13.0f;
+    p = p * q + 1.0f / 11.0f;
+    p = p * q + 1.0f / 9.0f;
+    p = p * q + 1.0f / 7.0f;
+    p = p * q + 1.0f / 5.0f;
+    p = p * q + 1.0f / 3.0f;
+    return 2.0f * (z + z * q * p);
+}
+
+static AG_ALWAYS_INLINE double k_exp_f64(double x)
+{
+    return exp(x);
+}
+
+static AG_ALWAYS_INLINE double k_log1p_unit_f64(double t)
+{
+    return log1p(t);
+}
+
+static AG_ALWAYS_INLINE float k_sigmoid_f32(float x)
+{
+    return 1.0f / (1.0f + k_exp_f32(-x));
+}
+
+static AG_ALWAYS_INLINE double k_sigmoid_f64(double x)
+{
+    return 1.0 / (1.0 + exp(-x));
+}
+
+#endif

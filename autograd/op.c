@@ -1,0 +1,546 @@
+/*
+ * The single function that applies an operation, and what shape and forward functions call. Knows no operation by name.
+ */
+#include "op.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "error_internal.h"
+#include "internal.h"
+#include "kernels/loop.h"
+
+#define WORK_MAX 8
+#define TEXTS 6
+
+struct ag_call {
+    ag_context *ctx;
+    const struct ag_op *op;
+    ag_place where;
+    const void *params;
+    int n;
+    ag_value *const *in;
+    ag_array *in_array;
+    bool recording;
+    ag_value *out[AG_OP_MAX_OUTPUTS];
+    ag_array out_array[AG_OP_MAX_OUTPUTS];
+    int works, texts;
+    ag_storage *work[WORK_MAX];
+    char text[TEXTS][AG_SHAPE_TEXT];
+};
+
+int ag_call_count(const ag_call *call)
+{
+    return call->n;
+}
+
+bool ag_call_has(const ag_call *call, int i)
+{
+    return i < call->n && call->in[i] != NULL;
+}
+
+const ag_array *ag_call_input(const ag_call *call, int i)
+{
+    return ag_call_has(call, i) ? &call->in_array[i] : NULL;
+}
+
+const ag_array *ag_call_result(const ag_call *call, int i)
+{
+    return &call->out_array[i];
+}
+
+const void *ag_call_params(const ag_call *call)
+{
+    return call->params;
+}
+
+bool ag_call_recording(const ag_call *call)
+{
+    return call->recording;
+}
+
+int ag_call_threads(const ag_call *call)
+{
+    (void)call;
+    return ag_threads();
+}
+
+void *ag_call_work(ag_call *call, size_t bytes)
+{
+    if (call->works == WORK_MAX) {
+        ag_call_fail(call, AG_ERROR_MEMORY, "more than %d work buffers", WORK_MAX);
+        return NULL;
+    }
+    ag_storage *storage = ag_storage_new(bytes);
+    if (storage == NULL) {
+        return NULL;
+    }
+    call->work[call->works++] = storage;
+    return storage->data;
+}
+
+void ag_call_changed(ag_call *call, int i)
+{
+    ag_value_changed(call->in[i], call->where);
+}
+
+ag_shape ag_call_shape(const ag_call *call, int i)
+{
+    return ag_value_shape_of(call->in[i]);
+}
+
+const char *ag_call_shape_text(ag_call *call, int i)
+{
+    char *text = call->text[call->texts++ % TEXTS];
+    return ag_shape_format(ag_call_shape(call, i), text, AG_SHAPE_TEXT);
+}
+
+bool ag_call_fail(ag_call *call, ag_error code, const char *format, ...)
+{
+    char message[768];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    if (call->ctx->label->path[0] != '\0') {
+        ag_error_raise(call->where, code, "ag_%s: %s, in %s", call->op->name, message, call->ctx->label->path);
+    } else {
+        ag_error_raise(call->where, code, "ag_%s: %s", call->op->name, message);
+    }
+    return false;
+}
+
+/* ---- declaring outputs --------------------------------------------------------------------------------------------------- */
+
+static ag_value *declare(ag_call *call, int i, ag_dtype dtype, const ag_shape *shape)
+{
+    ag_value *v = ag_value_new(call->ctx, false);
+    if (v == NULL) {
+        return NULL;
+    }
+    if (AG_UNLIKELY(!ag_value_shape(v, dtype, shape))) {
+        char text[AG_SHAPE_TEXT];
+        ag_call_fail(call, AG_ERROR_SHAPE, "the result %s would have more elements than memory can hold",
+                     ag_shape_format(*shape, text, sizeof(text)));
+        ag_value_unref(v);
+        return NULL;
+    }
+    v->where = call->where;
+    v->output = (uint8_t)i;
+    call->out[i] = v;
+    return v;
+}
+
+bool ag_call_output(ag_call *call, int i, ag_dtype dtype, ag_shape shape)
+{
+    ag_value *v = declare(call, i, dtype, &shape);
+    return v != NULL && ag_value_allocate(v);
+}
+
+/* Strides for v in the order of `stride`: the same permutation, without gaps. */
+static void order_like(ag_value *v, const int64_t *stride)
+{
+    int order[AG_MAX_DIMS];
+    for (int d = 0; d < v->ndim; d++) {
+        int at = d;
+        while (at > 0 && stride[order[at - 1]] < stride[d]) {
+            order[at] = order[at - 1];
+            at--;
+        }
+        order[at] = d;
+    }
+    int64_t step = 1;
+    for (int k = v->ndim - 1; k >= 0; k--) {
+        v->stride[order[k]] = step;
+        step *= v->size[order[k]] > 0 ? v->size[order[k]] : 1;
+    }
+    ag_value_set_contiguous(v);
+}
+
+bool ag_call_output_like(ag_call *call, int i, ag_dtype dtype, ag_shape shape, int like)
+{
+    ag_value *v = declare(call, i, dtype, &shape);
+    if (v == NULL) {
+        return false;
+    }
+    const ag_value *source = call->in[like];
+    if (!source->contiguous && source->ndim == v->ndim) {
+        order_like(v, source->stride);
+    }
+    return ag_value_allocate(v);
+}
+
+bool ag_call_output_channels_last(ag_call *call, int i, ag_dtype dtype, ag_shape shape)
+{
+    ag_value *v = declare(call, i, dtype, &shape);
+    if (v == NULL) {
+        return false;
+    }
+    const int64_t *n = v->size;
+    v->stride[1] = 1;
+    v->stride[3] = n[1];
+    v->stride[2] = n[1] * n[3];
+    v->stride[0] = n[1] * n[3] * n[2];
+    ag_value_set_contiguous(v);
+    return ag_value_allocate(v);
+}
+
+bool ag_call_view(ag_call *call, ag_shape shape, const int64_t *stride, int64_t offset)
+{
+    const ag_value *source = call->in[0];
+    ag_value *v = declare(call, 0, (ag_dtype)source->dtype, &shape);
+    if (v == NULL) {
+        return false;
+    }
+    for (int d = 0; d < v->ndim; d++) {
+        v->stride[d] = stride[d];
+    }
+    ag_value_set_contiguous(v);
+    v->view = true;
+    v->offset = source->offset + offset;
+    v->storage = ag_storage_retain(source->storage);
+    return true;
+}
+
+/* ---- element-wise operations ------------------------------------------------------------------------------------------------ */
+
+static const char *const dtype_names_floating = "float32 or float64";
+
+static bool type_ok(ag_call *call, ag_dtype dtype)
+{
+    if (AG_LIKELY(call->op->loops[dtype] != NULL)) {
+        return true;
+    }
+    bool others = call->op->loops[AG_INT64] != NULL || call->op->loops[AG_UINT8] != NULL;
+    return ag_call_fail(call, AG_ERROR_DTYPE, "needs %s, got %s",
+                        others ? (call->op->loops[AG_FLOAT32] != NULL ? "a number type" : "an integer type")
+                               : dtype_names_floating,
+                        ag_dtype_name(dtype));
+}
+
+bool ag_shape_unary(ag_call *call)
+{
+    const ag_value *x = call->in[0];
+    if (!type_ok(call, (ag_dtype)x->dtype)) {
+        return false;
+    }
+    ag_value *v = ag_value_new(call->ctx, false);
+    if (v == NULL) {
+        return false;
+    }
+    call->out[0] = v;
+    v->where = call->where;
+    v->dtype = x->dtype;
+    v->ndim = x->ndim;
+    v->numel = x->numel;
+    v->contiguous = x->contiguous;
+    for (int d = 0; d < x->ndim; d++) {
+        v->size[d] = x->size[d];
+        v->stride[d] = x->stride[d];
+    }
+    if (!x->contiguous) {
+        order_like(v, x->stride);
+    } else {
+        int64_t step = 1; /* lengths of 1 may carry any stride */
+        for (int d = x->ndim - 1; d >= 0; d--) {
+            v->stride[d] = step;
+            step *= x->size[d] > 0 ? x->size[d] : 1;
+        }
+    }
+    return ag_value_allocate(v);
+}
+
+/* The broadcast of all inputs, which have one type; the result's type is `result`, or the inputs' if negative. */
+static bool shape_broadcast(ag_call *call, int result)
+{
+    const ag_value *a = call->in[0];
+    if (!type_ok(call, (ag_dtype)a->dtype)) {
+        return false;
+    }
+    ag_shape shape = ag_value_shape_of(a);
+    for (int i = 1; i < call->n; i++) {
+        const ag_value *b = call->in[i];
+        if (b->dtype != a->dtype) {
+            return ag_call_fail(call, AG_ERROR_DTYPE, "%s and %s; the types must be the same, ag_cast() converts",
+                                ag_dtype_name((ag_dtype)a->dtype), ag_dtype_name((ag_dtype)b->dtype));
+        }
+        if (!ag_shape_broadcast(shape, ag_value_shape_of(b), &shape)) {
+            return ag_call_fail(call, AG_ERROR_SHAPE, "shapes %s and %s do not broadcast", ag_call_shape_text(call, 0),
+                                ag_call_shape_text(call, i));
+        }
+    }
+    ag_dtype dtype = result < 0 ? (ag_dtype)a->dtype : (ag_dtype)result;
+    /* The memory order of the first input that has the result's shape. */
+    for (int i = 0; i < call->n; i++) {
+        if (call->in[i]->ndim == shape.ndim && ag_shape_equal(ag_value_shape_of(call->in[i]), shape)) {
+            return ag_call_output_like(call, 0, dtype, shape, i);
+        }
+    }
+    return ag_call_output(call, 0, dtype, shape);
+}
+
+bool ag_shape_elementwise(ag_call *call)
+{
+    return shape_broadcast(call, -1);
+}
+
+bool ag_shape_compare(ag_call *call)
+{
+    return shape_broadcast(call, AG_UINT8);
+}
+
+static bool forward_loop(ag_call *call)
+{
+    const ag_value *out = call->out[0];
+    ag_loop loop = call->op->loops[call->in[0]->dtype];
+    int args = call->n + 1;
+    char *data[K_LOOP_MAX];
+    size_t item[K_LOOP_MAX];
+    data[0] = ag_value_data(out);
+    item[0] = ag_dtype_size((ag_dtype)out->dtype);
+    bool flat = out->contiguous;
+    for (int i = 0; i < call->n; i++) {
+        const ag_value *v = call->in[i];
+        data[i + 1] = ag_value_data(v);
+        item[i + 1] = ag_dtype_size((ag_dtype)v->dtype);
+        flat = flat && v->contiguous && v->numel == out->numel;
+    }
+    if (flat && out->numel < K_LOOP_GRAIN) { /* the common small case without a plan */
+        int64_t step[K_LOOP_MAX];
+        for (int a = 0; a < args; a++) {
+            step[a] = (int64_t)item[a];
+        }
+        loop(out->numel, data, step, call->params);
+        return true;
+    }
+    int64_t aligned[K_LOOP_MAX][AG_MAX_DIMS];
+    const int64_t *stride[K_LOOP_MAX];
+    void *raw[K_LOOP_MAX];
+    raw[0] = data[0];
+    stride[0] = out->stride;
+    for (int i = 0; i < call->n; i++) {
+        const ag_value *v = call->in[i];
+        int missing = out->ndim - v->ndim;
+        for (int d = 0; d < out->ndim; d++) {
+            bool broadcast = d < missing || (v->size[d - missing] == 1 && out->size[d] != 1);
+            aligned[i + 1][d] = broadcast ? 0 : v->stride[d - missing];
+        }
+        stride[i + 1] = aligned[i + 1];
+        raw[i + 1] = data[i + 1];
+    }
+    k_loop(out->numel >= 2 * K_LOOP_GRAIN ? ag_threads() : 1, loop, call->params, out->ndim, out->size, args, raw,
+           stride, item);
+    return true;
+}
+
+/* ---- applying -------------------------------------------------------------------------------------------------------------------- */
+
+/* One thread may record a trainable leaf at a time: its gradient is one buffer. */
+static bool may_record(ag_call *call, ag_value *leaf)
+{
+    ag_context *owner = atomic_load_explicit(&leaf->recorder, memory_order_acquire);
+    if (AG_LIKELY(owner == call->ctx)) {
+        leaf->recorder_epoch = call->ctx->epoch;
+        return true;
+    }
+    if (owner != NULL && owner->scopes > 0 && owner->epoch == leaf->recorder_epoch) {
+        return ag_call_fail(call, AG_ERROR_STATE,
+                            "the trainable leaf %s is being recorded by another thread; freeze it or clone the model",
+                            leaf->name != NULL ? leaf->name : "(unnamed)");
+    }
+    leaf->recorder_epoch = call->ctx->epoch;
+    atomic_store_explicit(&leaf->recorder, call->ctx, memory_order_release);
+    return true;
+}
+
+static bool record(ag_call *call)
+{
+    ag_node *node = ag_node_new(call->ctx, call->op, call->n, call->params);
+    if (node == NULL) {
+        return false;
+    }
+    node->where = call->where;
+    node->outputs = (uint8_t)call->op->outputs;
+    for (int i = 0; i < call->n; i++) {
+        ag_value *v = call->in[i];
+        struct ag_node_input *input = &node->input[i];
+        input->value = v;
+        input->wants = input->saved = input->borrowed = false;
+        if (v == NULL) {
+            continue;
+        }
+        ag_value_ref(v);
+        input->wants = v->requires_grad;
+        input->version = v->storage->version;
+        /* A variadic operation saves all its inputs or none. */
+        if ((call->op->saves & AG_SAVE_INPUT(call->op->inputs == AG_ANY_INPUTS ? 0 : i)) != 0) {
+            input->saved = true;
+            ag_value_save(v);
+        }
+    }
+    for (int i = 0; i < node->outputs; i++) {
+        ag_value *v = call->out[i];
+        node->output[i] = ag_value_ref(v);
+        node->output_version[i] = v->storage->version;
+        if ((call->op->saves & AG_SAVE_OUTPUT(i)) != 0) {
+            ag_value_save(v);
+        }
+        if (ag_dtype_is_float((ag_dtype)v->dtype)) {
+            v->requires_grad = true;
+            v->producer = node;
+        }
+    }
+    return true;
+}
+
+/* Why the results have no history, for backward's message. */
+static void remember_reason(ag_call *call, bool any_requires)
+{
+    enum ag_reason reason = AG_REASON_CONSTANT;
+    ag_place where = call->where;
+    if (any_requires) {
+        reason = call->ctx->grad ? AG_REASON_NO_RULE : AG_REASON_NO_GRAD;
+        if (!call->ctx->grad) {
+            where = ag_scope_where();
+        }
+    }
+    for (int i = 0; i < call->n && reason == AG_REASON_CONSTANT; i++) {
+        const ag_value *v = call->in[i];
+        if (v != NULL && v->reason != AG_REASON_CONSTANT) {
+            reason = (enum ag_reason)v->reason;
+            where = v->reason_where;
+        }
+    }
+    for (int i = 0; i < call->op->outputs; i++) {
+        call->out[i]->reason = (uint8_t)reason;
+        call->out[i]->reason_where = where;
+    }
+}
+
+static bool resolve_inputs(ag_call *call, const ag_tensor *inputs, ag_value **in, bool *any_requires)
+{
+    for (int i = 0; i < call->n; i++) {
+        ag_tensor t = inputs[i];
+        in[i] = NULL;
+        if (ag_is_none(t)) {
+            continue;
+        }
+        ag_value *v = ag_is_nil(t) ? NULL : ag_peek(t);
+        if (AG_UNLIKELY(v == NULL || v->visible <= 0)) {
+            char name[64];
+            snprintf(name, sizeof(name), "ag_%s", call->op->name);
+            ag_resolve_failed(call->where, name, t);
+            return false;
+        }
+        in[i] = v;
+        call->in_array[i] = ag_value_array(v);
+        *any_requires = *any_requires || v->requires_grad;
+    }
+    return true;
+}
+
+static bool apply(ag_call *call, bool any_requires)
+{
+    const struct ag_op *op = call->op;
+    for (int i = 0; call->recording && i < call->n; i++) {
+        ag_value *v = call->in[i];
+        if (v != NULL && v->requires_grad && v->producer == NULL && v->persistent && !may_record(call, v)) {
+            return false;
+        }
+    }
+    if (!op->shape(call)) {
+        return false;
+    }
+    bool floating = false; /* labels and masks have no history */
+    for (int i = 0; i < op->outputs; i++) {
+        call->out_array[i] = ag_value_array(call->out[i]);
+        floating = floating || ag_dtype_is_float((ag_dtype)call->out[i]->dtype);
+    }
+    call->recording = call->recording && floating;
+    if (op->forward != NULL) {
+        if (!op->forward(call)) {
+            return false;
+        }
+    } else if (op->loops[call->in[0]->dtype] != NULL && !forward_loop(call)) {
+        return false;
+    }
+    if (call->recording) {
+        if (!record(call)) {
+            return false;
+        }
+    } else {
+        remember_reason(call, any_requires);
+    }
+    return true;
+}
+
+ag_tensor ag_apply(ag_place where, const struct ag_op *op, int n, const ag_tensor *inputs, const void *params,
+                   ag_tensor *out)
+{
+    ag_call call;
+    ag_value *few[AG_OP_MAX_INPUTS];
+    ag_array few_arrays[AG_OP_MAX_INPUTS];
+    ag_tensor result[AG_OP_MAX_OUTPUTS];
+    ag_value **in = few;
+    for (int i = 0; i < op->outputs; i++) {
+        result[i] = AG_NIL;
+        if (out != NULL) {
+            out[i] = AG_NIL;
+        }
+    }
+    call.ctx = ag_context_get();
+    if (AG_UNLIKELY(call.ctx == NULL || ag_error_code() != AG_OK)) {
+        return AG_NIL;
+    }
+    call.op = op;
+    call.where = where;
+    call.params = params;
+    call.n = n;
+    call.in_array = few_arrays;
+    call.works = call.texts = 0;
+    call.out[0] = call.out[1] = call.out[2] = call.out[3] = NULL;
+    if (AG_UNLIKELY(call.ctx->scopes == 0)) {
+        ag_call_fail(&call, AG_ERROR_STATE, "no scope is open; open one with ag_begin() or ag_begin_no_grad()");
+        return AG_NIL;
+    }
+    ag_storage *many = NULL;
+    if (n > AG_OP_MAX_INPUTS) {
+        many = ag_storage_new((size_t)n * (sizeof(*in) + sizeof(ag_array)));
+        if (many == NULL) {
+            return AG_NIL;
+        }
+        call.in_array = many->data;
+        in = (ag_value **)(call.in_array + n);
+    }
+    call.in = in;
+    ag_place caller = ag_caller_set(where);
+    bool any_requires = false;
+    bool ok = resolve_inputs(&call, inputs, in, &any_requires);
+    call.recording = any_requires && call.ctx->grad && op->backward != NULL;
+    ok = ok && apply(&call, any_requires);
+    for (int i = 0; i < call.works; i++) {
+        ag_storage_release(call.work[i]);
+    }
+    if (many != NULL) {
+        ag_storage_release(many);
+    }
+    for (int i = 0; i < op->outputs; i++) {
+        ag_value *v = call.out[i];
+        if (v == NULL) {
+            continue;
+        }
+        ok = ok && ag_made_push(call.ctx, v);
+        if (!v->listed) {
+            ag_value_hide(v);
+            ag_value_unref(v);
+        }
+    }
+    for (int i = 0; ok && i < op->outputs; i++) {
+        result[i] = ag_handle(call.out[i]);
+        if (out != NULL) {
+            out[i] = result[i];
+        }
+    }
+    ag_caller_set(caller);
+    return result[0];
+}

@@ -1,0 +1,416 @@
+/*
+ * The tape of a thread: scopes, frames, nodes and labels. Knows no operations.
+ */
+#include "tape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "platform.h"
+#include "pool.h"
+
+_Thread_local ag_context *ag_current;
+static ag_context *contexts; /* every context ever made; under the platform lock */
+
+/* ---- the context of a thread ----------------------------------------------------------------------------------------------- */
+
+static void end_scopes(ag_context *ctx, int depth);
+
+static void retire(void *pointer)
+{
+    ag_context *ctx = pointer;
+    end_scopes(ctx, 0);
+    ag_pool_thread_ended();
+    platform_lock();
+    ctx->in_use = false;
+    platform_unlock();
+    ag_current = NULL;
+}
+
+ag_context *ag_context_make(void)
+{
+    platform_lock();
+    ag_context *ctx = contexts;
+    while (ctx != NULL && ctx->in_use) {
+        ctx = ctx->next;
+    }
+    if (ctx == NULL) {
+        int index = contexts == NULL ? 1 : contexts->table_index + 1;
+        if (index < AG_MAX_TABLES && (ctx = calloc(1, sizeof(*ctx))) != NULL) {
+            ctx->table_index = index;
+            ctx->next = contexts;
+            contexts = ctx;
+            ag_tables[index] = &ctx->table;
+            ctx->label = &ctx->root;
+            ctx->root.name = ctx->root.path = "";
+        }
+    }
+    if (ctx != NULL) {
+        ctx->in_use = true;
+    }
+    platform_unlock();
+    if (ctx == NULL) {
+        ag_error_raise(ag_caller(), AG_ERROR_MEMORY, "out of memory, or more than %d threads", AG_MAX_TABLES - 1);
+        return NULL;
+    }
+    ag_current = ctx;
+    platform_at_thread_exit(retire, ctx);
+    return ctx;
+}
+
+bool ag_grow(void **array, int64_t count, int64_t *capacity, size_t item)
+{
+    if (AG_LIKELY(count < *capacity)) {
+        return true;
+    }
+    int64_t wanted = *capacity == 0 ? 64 : 2 * *capacity;
+    void *grown = realloc(*array, (size_t)wanted * item);
+    if (grown == NULL) {
+        ag_error_raise(ag_caller(), AG_ERROR_MEMORY, "out of memory");
+        return false;
+    }
+    *array = grown;
+    *capacity = wanted;
+    return true;
+}
+
+/* ---- visible results ---------------------------------------------------------------------------------------------------------- */
+
+bool ag_made_push(ag_context *ctx, ag_value *v)
+{
+    void *array = ctx->made;
+    if (!ag_grow(&array, ctx->made_count, &ctx->made_capacity, sizeof(*ctx->made))) {
+        return false;
+    }
+    ctx->made = array;
+    ctx->made[ctx->made_count++] = v->id;
+    v->listed = true;
+    return true;
+}
+
+static void let_go_of_made(ag_context *ctx, int64_t mark)
+{
+    while (ctx->made_count > mark) {
+        ag_value *v = ag_peek(ag_tensor_of_id(ctx->made[--ctx->made_count]));
+        if (v != NULL && v->listed) {
+            v->listed = false;
+            ag_value_hide(v);
+            ag_value_unref(v);
+        }
+    }
+}
+
+/* ---- nodes -------------------------------------------------------------------------------------------------------------------- */
+
+/* Bump allocation: nodes of a scope lie together and go together. */
+static void *arena_alloc(ag_context *ctx, size_t bytes)
+{
+    bytes = (bytes + 15) / 16 * 16;
+    while (ctx->arena_chunk < ctx->arena_chunks) {
+        struct ag_arena_chunk *chunk = &ctx->arena[ctx->arena_chunk];
+        if (ctx->arena_used + bytes <= chunk->size) {
+            void *block = chunk->data + ctx->arena_used;
+            ctx->arena_used += bytes;
+            return block;
+        }
+        ctx->arena_chunk++;
+        ctx->arena_used = 0;
+    }
+    int64_t capacity = (int64_t)ctx->arena_capacity;
+    void *array = ctx->arena;
+    if (!ag_grow(&array, (int64_t)ctx->arena_chunks, &capacity, sizeof(*ctx->arena))) {
+        return NULL;
+    }
+    ctx->arena = array;
+    ctx->arena_capacity = (size_t)capacity;
+    size_t size = bytes > 65536 ? bytes : 65536;
+    char *data = malloc(size);
+    if (data == NULL) {
+        ag_error_raise(ag_caller(), AG_ERROR_MEMORY, "out of memory");
+        return NULL;
+    }
+    ctx->arena[ctx->arena_chunks].data = data;
+    ctx->arena[ctx->arena_chunks++].size = size;
+    ctx->arena_used = bytes;
+    return data;
+}
+
+ag_node *ag_node_new(ag_context *ctx, const struct ag_op *op, int inputs, const void *params)
+{
+    void *array = ctx->node;
+    if (!ag_grow(&array, ctx->nodes, &ctx->node_capacity, sizeof(*ctx->node))) {
+        return NULL;
+    }
+    ctx->node = array;
+    size_t head = (sizeof(ag_node) + 15) / 16 * 16;
+    size_t list = ((size_t)inputs * sizeof(struct ag_node_input) + 15) / 16 * 16;
+    char *block = arena_alloc(ctx, head + list + op->params);
+    if (block == NULL) {
+        return NULL;
+    }
+    ag_node *node = (ag_node *)block;
+    memset(node, 0, sizeof(*node));
+    node->op = op;
+    node->inputs = inputs;
+    node->input = (struct ag_node_input *)(block + head);
+    node->label = ctx->label;
+    node->index = ctx->nodes;
+    if (op->params > 0) {
+        memcpy(block + head + list, params, op->params);
+        node->params = block + head + list;
+    }
+    ctx->node[ctx->nodes++] = node;
+    return node;
+}
+
+void ag_node_free(ag_node *node, ag_place where)
+{
+    if (node->state == AG_NODE_FREED) {
+        return;
+    }
+    node->state = AG_NODE_FREED;
+    node->freed_where = where;
+    for (int i = 0; i < node->inputs; i++) {
+        ag_value *v = node->input[i].value;
+        if (v == NULL) {
+            continue;
+        }
+        if (node->input[i].saved) {
+            ag_value_unsave(v);
+        }
+        ag_value_unref(v);
+        node->input[i].value = NULL;
+    }
+    for (int i = 0; i < node->outputs; i++) {
+        ag_value *v = node->output[i];
+        if (v == NULL) {
+            continue;
+        }
+        if ((node->op->saves & AG_SAVE_OUTPUT(i)) != 0) {
+            ag_value_unsave(v);
+        }
+        ag_value_unref(v);
+        node->output[i] = NULL;
+    }
+}
+
+int64_t ag_tape_length(void)
+{
+    return ag_current == NULL ? 0 : ag_current->nodes;
+}
+
+/* ---- scopes ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Ends open scopes until `depth` are left. */
+static void end_scopes(ag_context *ctx, int depth)
+{
+    while (ctx->scopes > depth) {
+        struct ag_open_scope *s = &ctx->scope[ctx->scopes - 1];
+        /* Last first: a node may be the only thing that holds the results of an earlier one. */
+        while (ctx->nodes > s->nodes) {
+            ag_node_free(ctx->node[--ctx->nodes], ag_place_make(NULL, 0));
+        }
+        let_go_of_made(ctx, s->made);
+        ctx->arena_chunk = s->arena_chunk;
+        ctx->arena_used = s->arena_used;
+        ctx->grad = s->grad_before;
+        ctx->label = s->label_before;
+        ctx->scopes--;
+        if (ctx->scopes == 0) {
+            ag_pool_scope_ended();
+        }
+    }
+}
+
+static int find_scope(const ag_context *ctx, const ag_scope *scope)
+{
+    for (int i = ctx->scopes - 1; scope->serial != 0 && i >= 0; i--) {
+        if (ctx->scope[i].serial == scope->serial) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void begin(ag_place where, const char *function, ag_scope *scope, bool grad)
+{
+    ag_context *ctx = ag_context_get();
+    if (ctx == NULL) {
+        return;
+    }
+    if (ctx->in_backward > 0) {
+        /* A rule's temporaries and the sweep's position are marks on the same list. */
+        ag_error_raise(where, AG_ERROR_STATE, "%s: a scope cannot be opened while backward runs", function);
+        return;
+    }
+    int open = find_scope(ctx, scope);
+    for (int i = 0; open < 0 && i < ctx->scopes; i++) {
+        if (ctx->scope[i].address == scope) {
+            open = i; /* the memory is being reused: the function that opened that scope has returned */
+        }
+    }
+    if (open >= 0) {
+        end_scopes(ctx, open);
+    }
+    int64_t capacity = ctx->scope_capacity;
+    void *array = ctx->scope;
+    if (!ag_grow(&array, ctx->scopes, &capacity, sizeof(*ctx->scope))) {
+        return;
+    }
+    ctx->scope = array;
+    ctx->scope_capacity = (int)capacity;
+    static _Thread_local uint64_t serial;
+    if (ctx->scopes == 0) {
+        ctx->epoch++;
+    }
+    struct ag_open_scope *s = &ctx->scope[ctx->scopes++];
+    s->serial = scope->serial = ++serial;
+    s->address = scope;
+    s->where = where;
+    s->made = ctx->made_count;
+    s->nodes = ctx->nodes;
+    s->arena_chunk = ctx->arena_chunk;
+    s->arena_used = ctx->arena_used;
+    s->grad = grad;
+    s->grad_before = ctx->grad;
+    s->label_before = ctx->label;
+    ctx->grad = grad;
+}
+
+void ag_begin_at(ag_place where, ag_scope *scope)
+{
+    begin(where, "ag_begin", scope, true);
+}
+
+void ag_begin_no_grad_at(ag_place where, ag_scope *scope)
+{
+    begin(where, "ag_begin_no_grad", scope, false);
+}
+
+void ag_end(ag_scope *scope)
+{
+    ag_context *ctx = ag_current;
+    int open = ctx == NULL ? -1 : find_scope(ctx, scope);
+    scope->serial = 0;
+    if (open < 0) {
+        return;
+    }
+    if (ctx->in_backward > 0) {
+        ag_error_raise(ag_caller(), AG_ERROR_STATE, "ag_end: a scope cannot be ended while backward runs");
+        return;
+    }
+    end_scopes(ctx, open);
+}
+
+int ag_scope_depth(void)
+{
+    return ag_current == NULL ? 0 : ag_current->scopes;
+}
+
+ag_place ag_scope_where(void)
+{
+    const ag_context *ctx = ag_current;
+    return ctx == NULL || ctx->scopes == 0 ? ag_place_make(NULL, 0) : ctx->scope[ctx->scopes - 1].where;
+}
+
+bool ag_grad_enabled(void)
+{
+    return ag_current != NULL && ag_current->scopes > 0 && ag_current->grad;
+}
+
+/* ---- frames ---------------------------------------------------------------------------------------------------------------------- */
+
+ag_frame ag_frame_begin(void)
+{
+    const ag_context *ctx = ag_context_get();
+    ag_frame frame = {0, 0};
+    if (ctx != NULL && ctx->scopes > 0) {
+        frame.serial = ctx->scope[ctx->scopes - 1].serial;
+        frame.mark = ctx->made_count;
+    }
+    return frame;
+}
+
+void ag_frame_end_n(ag_frame frame, int n, const ag_tensor *results)
+{
+    ag_context *ctx = ag_current;
+    /* A frame whose scope is no longer the innermost has nothing of its own left to end. */
+    if (ctx == NULL || ctx->scopes == 0 || ctx->scope[ctx->scopes - 1].serial != frame.serial) {
+        return;
+    }
+    int64_t kept = frame.mark;
+    for (int64_t i = frame.mark; i < ctx->made_count; i++) {
+        uint64_t id = ctx->made[i];
+        ag_value *v = ag_peek(ag_tensor_of_id(id));
+        if (v == NULL || !v->listed) {
+            continue;
+        }
+        bool result = false;
+        for (int r = 0; r < n; r++) {
+            result = result || results[r].id == id;
+        }
+        if (result) {
+            ctx->made[kept++] = id;
+        } else {
+            v->listed = false;
+            ag_value_hide(v);
+            ag_value_unref(v);
+        }
+    }
+    ctx->made_count = kept;
+}
+
+ag_tensor ag_frame_end(ag_frame frame, ag_tensor result)
+{
+    ag_frame_end_n(frame, 1, &result);
+    return result;
+}
+
+/* ---- labels ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Interned by content: nodes may point at labels for as long as the thread lives, and pushing one again allocates nothing. */
+void ag_label_push(const char *name)
+{
+    ag_context *ctx = ag_context_get();
+    if (ctx == NULL) {
+        return;
+    }
+    ag_label *parent = (ag_label *)(uintptr_t)ctx->label;
+    for (ag_label *child = parent->children; child != NULL; child = child->sibling) {
+        if (strcmp(child->name, name) == 0) {
+            ctx->label = child;
+            return;
+        }
+    }
+    size_t path = strlen(parent->path), own = strlen(name);
+    ag_label *label = malloc(sizeof(*label) + path + 2 * own + 3);
+    if (label == NULL) {
+        ag_error_raise(ag_caller(), AG_ERROR_MEMORY, "out of memory");
+        return;
+    }
+    char *text = (char *)(label + 1);
+    memcpy(text, name, own + 1);
+    label->name = text;
+    text += own + 1;
+    label->path = text;
+    if (path > 0) {
+        memcpy(text, parent->path, path);
+        text[path] = '.';
+        text += path + 1;
+    }
+    memcpy(text, name, own + 1);
+    label->parent = parent;
+    label->children = NULL;
+    label->sibling = parent->children;
+    parent->children = label;
+    ctx->label = label;
+}
+
+void ag_label_pop(void)
+{
+    ag_context *ctx = ag_current;
+    if (ctx != NULL && ctx->label->parent != NULL) {
+        ctx->label = ctx->label->parent;
+    }
+}
