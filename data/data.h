@@ -36,12 +36,14 @@ typedef struct data_set data_set;
 AG_API data_set *data_idx_images_at(ag_place where, const char *images, const char *labels, int64_t classes);
 /* MNIST's file names (train-images-idx3-ubyte, t10k-…) under a folder; part is "train" or "test". */
 AG_API data_set *data_mnist_at(ag_place where, const char *folder, const char *part);
-/* Arrays: `n` inputs of shape `x_shape` and type `x_dtype`, row-major, and `n` targets likewise. The data is copied. */
+/* Arrays: `n` inputs of shape `x_shape` and type `x_dtype`, row-major, and `n` targets likewise. The data is copied; a NaN in
+ * it is an error. Samples have at most 7 dimensions. */
 AG_API data_set *data_arrays_at(ag_place where, int64_t n, const void *x, ag_shape x_shape, ag_dtype x_dtype, const void *y,
                                 ag_shape y_shape, ag_dtype y_dtype);
 /* Some samples of another set, by index (copied); `set` is shared, not copied: it lives until its last user is freed. */
 AG_API data_set *data_subset_at(ag_place where, data_set *set, int64_t n, const int64_t *indices);
-/* Splits at random into parts of the given sizes (they must sum to the set's size); parts[i] are subsets that share it. */
+/* Splits at random into parts of the given sizes (they must sum to the set's size); out[i] are subsets that share the set.
+ * Splits a generator from rng. After an error all of them are nil. */
 AG_API ag_error data_split_at(ag_place where, data_set *set, int parts, const int64_t *sizes, ag_rng *rng, data_set **out);
 #define data_idx_images(...) data_idx_images_at(AG_HERE, __VA_ARGS__)
 #define data_mnist(...) data_mnist_at(AG_HERE, __VA_ARGS__)
@@ -60,14 +62,17 @@ AG_API ag_error data_set_read_at(ag_place where, data_set *set, int64_t i, void 
 /* Lets go of a set. Loaders and subsets that use it keep it alive. NULL is fine. */
 AG_API void data_set_free(data_set *set);
 
-/* A set of the program's own: the struct describes it, `state` is handed to its functions. `read` may be called from the
- * loader's thread and raises its errors with ag_error_raise(). */
+/* A set of the program's own: the struct describes it, `state` is handed to its functions. `read` writes sample i (in range) to
+ * x and y (never NULL). It may be called from the loader's thread, and from several at a time if several loaders use the set;
+ * it raises its errors with ag_error_raise() and returns them: they reach the handler on the thread that wanted the sample. */
 typedef struct data_set_type {
     size_t size; /* sizeof(data_set_type) */
     const char *name;
     ag_error (*read)(void *state, int64_t i, void *x, void *y);
-    void (*release)(void *state);
+    void (*release)(void *state); /* NULL: nothing to release */
 } data_set_type;
+/* Takes the state: it is released when the set's last holder lets go, or at once after an error (unless the error is that
+ * `type` cannot be used). */
 AG_API data_set *data_set_new_at(ag_place where, const data_set_type *type, void *state, int64_t n, ag_shape x_shape,
                                  ag_dtype x_dtype, ag_shape y_shape, ag_dtype y_dtype);
 #define data_set_new(...) data_set_new_at(AG_HERE, __VA_ARGS__)
@@ -92,16 +97,20 @@ typedef struct data_batch {
 typedef struct data_loader data_loader;
 
 AG_API data_loader_config data_loader_defaults(void);
-/* Takes the set (the caller must not free it; data_set_share() first to keep it) and splits a generator from rng (NULL is
- * fine without shuffle). */
+/* Takes the set, also after an error (the caller must not free it; data_set_share() first to keep it), and splits a generator
+ * from rng (NULL is fine without shuffle). A loader is used by one thread at a time. */
 AG_API data_loader *data_loader_new_at(ag_place where, data_set *set, data_loader_config config, ag_rng *rng);
 #define data_loader_new(...) data_loader_new_at(AG_HERE, __VA_ARGS__)
 /* One more holder of the set: returns it. */
 AG_API data_set *data_set_share(data_set *set);
-/* Begins a new epoch, in a new order if shuffling. A new loader stands at the beginning of its first epoch. */
+/* Begins a new epoch, in a new order if shuffling. A new loader stands at the beginning of its first epoch; at the beginning of
+ * an epoch nothing happens. */
 AG_API void data_loader_rewind(data_loader *loader);
 /* Lends the next batch until the next call; false at the end of the epoch and after an error (the sticky error tells which).
- * Its tensors are leaves without gradient; what backward still needs of them is not overwritten. */
+ * Its tensors are leaves without gradient. What something still holds of them (backward, a view, a detached tensor) is not
+ * overwritten, but the handles themselves cannot be read any more after the next call, data_loader_rewind() and
+ * data_loader_free(). A sample that cannot be read is an error when its batch is asked for, and again at every call until
+ * data_loader_rewind(). Batches, errors and their order do not depend on `prefetch`. */
 AG_API bool data_loader_next_at(ag_place where, data_loader *loader, data_batch *batch);
 #define data_loader_next(...) data_loader_next_at(AG_HERE, __VA_ARGS__)
 AG_API int64_t data_loader_batches(const data_loader *loader); /* in one epoch */
