@@ -86,11 +86,12 @@ void k_adaptive_avg_pool_input(ag_dtype dtype, int threads, int64_t n, int64_t h
 
 /* ---- softmax.c: softmax and cross-entropy ----------------------------------------------------------------------------------- */
 
-/* Along the middle of (outer,d,inner), row-major; log: its logarithm. */
-void k_softmax(ag_dtype dtype, int threads, int64_t outer, int64_t d, int64_t inner, const void *x, void *y, bool log);
+/* Along the middle of (outer,d,inner), row-major; or the logarithm of it. */
+void k_softmax(ag_dtype dtype, int threads, int64_t outer, int64_t d, int64_t inner, const void *x, void *y,
+               bool logarithm);
 /* dx from dy and the result y. */
 void k_softmax_input(ag_dtype dtype, int threads, int64_t outer, int64_t d, int64_t inner, const void *dy, const void *y,
-                     void *dx, bool log);
+                     void *dx, bool logarithm);
 /* x (n,c)   label (n), each in 0..c-1   loss (n)   stats (n,2): what the way back needs. */
 void k_cross_entropy(ag_dtype dtype, int threads, int64_t n, int64_t c, const void *x, const int64_t *label, void *loss,
                      void *stats);
@@ -112,5 +113,38 @@ void k_loss_values(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, con
 /* dx, dy = derivatives times g scale, either may be NULL; g is one number, or one an element. */
 void k_loss_input(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, const void *x, const void *y, const void *g,
                   bool g_per_element, double scale, void *dx, void *dy);
+
+/* ---- norm.c: batch normalisation ---------------------------------------------------------------------------------------------- */
+
+/* n x l elements for each of c channels: (n,l,c) with channels last, else (n,c,l). */
+typedef struct k_norm {
+    int64_t n, c, l;
+    bool channels_last;
+} k_norm;
+
+size_t k_norm_bytes(const k_norm *p); /* of working memory, for the two that sum */
+/* mean (c) and variance (c) with divisor n l. */
+void k_norm_stats(ag_dtype dtype, int threads, const k_norm *p, const void *x, double *mean, double *var, void *work);
+/* y = (x - mean) scale + shift, each (c) of the element type. */
+void k_norm_apply(ag_dtype dtype, int threads, const k_norm *p, const void *x, const void *mean, const void *scale,
+                  const void *shift, void *y);
+/* sum (c) of dy, and of dy (x - mean). */
+void k_norm_sums(ag_dtype dtype, int threads, const k_norm *p, const void *dy, const void *x, const void *mean, double *sum,
+                 double *product, void *work);
+/* dx = by_dy dy + by_x (x - mean) + shift. */
+void k_norm_input(ag_dtype dtype, int threads, const k_norm *p, const void *dy, const void *x, const void *mean,
+                  const void *by_dy, const void *by_x, const void *shift, void *dx);
+
+/* ---- random.c: tensors from one key ---------------------------------------------------------------------------------------------- */
+
+/* Element i is a function of the key and i alone. */
+void k_random_uniform(ag_dtype dtype, int threads, int64_t n, uint64_t key, double low, double high, void *out);
+void k_random_normal(ag_dtype dtype, int threads, int64_t n, uint64_t key, double mean, double std, void *out);
+/* 1 with probability p, else 0. */
+void k_random_bernoulli(int threads, int64_t n, uint64_t key, double p, uint8_t *out);
+/* low..high-1; high > low. */
+void k_random_integers(int threads, int64_t n, uint64_t key, int64_t low, int64_t high, int64_t *out);
+/* y = keep[i] ? x scale : x 0, so that NaN stays visible. */
+void k_mask(ag_dtype dtype, int threads, int64_t n, const void *x, const uint8_t *keep, double scale, void *y);
 
 #endif

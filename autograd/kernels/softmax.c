@@ -34,7 +34,7 @@ static int64_t parts_of(int64_t rows, int64_t step)
     return (rows + step - 1) / step;
 }
 
-void k_softmax(ag_dtype dtype, int threads, int64_t outer, int64_t d, int64_t inner, const void *x, void *y, bool log)
+void k_softmax(ag_dtype dtype, int threads, int64_t outer, int64_t d, int64_t inner, const void *x, void *y, bool logarithm)
 {
     int64_t step = inner == 1 ? rows_at_a_time(d) : 1, parts = parts_of(outer, step);
     bool split = threads > 1 && parts > 1 && outer * d * inner >= 2 * GRAIN;
@@ -42,19 +42,19 @@ void k_softmax(ag_dtype dtype, int threads, int64_t outer, int64_t d, int64_t in
     for (int64_t i = 0; i < parts; i++) {
         int64_t first = i * step, rows = outer - first < step ? outer - first : step, at = first * d * inner;
         if (dtype == AG_FLOAT32 && inner == 1) {
-            softmax_rows_f32(rows, d, (const float *)x + at, (float *)y + at, log);
+            softmax_rows_f32(rows, d, (const float *)x + at, (float *)y + at, logarithm);
         } else if (dtype == AG_FLOAT32) {
-            softmax_columns_f32(d, inner, (const float *)x + at, (float *)y + at, log);
+            softmax_columns_f32(d, inner, (const float *)x + at, (float *)y + at, logarithm);
         } else if (inner == 1) {
-            softmax_rows_f64(rows, d, (const double *)x + at, (double *)y + at, log);
+            softmax_rows_f64(rows, d, (const double *)x + at, (double *)y + at, logarithm);
         } else {
-            softmax_columns_f64(d, inner, (const double *)x + at, (double *)y + at, log);
+            softmax_columns_f64(d, inner, (const double *)x + at, (double *)y + at, logarithm);
         }
     }
 }
 
 void k_softmax_input(ag_dtype dtype, int threads, int64_t outer, int64_t d, int64_t inner, const void *dy, const void *y,
-                     void *dx, bool log)
+                     void *dx, bool logarithm)
 {
     int64_t step = inner == 1 ? rows_at_a_time(d) : 1, parts = parts_of(outer, step);
     bool split = threads > 1 && parts > 1 && outer * d * inner >= 2 * GRAIN;
@@ -62,13 +62,13 @@ void k_softmax_input(ag_dtype dtype, int threads, int64_t outer, int64_t d, int6
     for (int64_t i = 0; i < parts; i++) {
         int64_t first = i * step, rows = outer - first < step ? outer - first : step, at = first * d * inner;
         if (dtype == AG_FLOAT32 && inner == 1) {
-            softmax_rows_back_f32(rows, d, (const float *)dy + at, (const float *)y + at, (float *)dx + at, log);
+            softmax_rows_back_f32(rows, d, (const float *)dy + at, (const float *)y + at, (float *)dx + at, logarithm);
         } else if (dtype == AG_FLOAT32) {
-            softmax_back_f32(d, inner, (const float *)dy + at, (const float *)y + at, (float *)dx + at, log);
+            softmax_back_f32(d, inner, (const float *)dy + at, (const float *)y + at, (float *)dx + at, logarithm);
         } else if (inner == 1) {
-            softmax_rows_back_f64(rows, d, (const double *)dy + at, (const double *)y + at, (double *)dx + at, log);
+            softmax_rows_back_f64(rows, d, (const double *)dy + at, (const double *)y + at, (double *)dx + at, logarithm);
         } else {
-            softmax_back_f64(d, inner, (const double *)dy + at, (const double *)y + at, (double *)dx + at, log);
+            softmax_back_f64(d, inner, (const double *)dy + at, (const double *)y + at, (double *)dx + at, logarithm);
         }
     }
 }

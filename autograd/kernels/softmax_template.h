@@ -51,12 +51,12 @@ static AG_ALWAYS_INLINE void NAME(row_sum)(int64_t d, const T *x, T *max, T *sum
     *sum = s[0];
 }
 
-AG_MULTIVERSION static void NAME(softmax_rows)(int64_t rows, int64_t d, const T *x, T *y, bool log)
+AG_MULTIVERSION static void NAME(softmax_rows)(int64_t rows, int64_t d, const T *x, T *y, bool logarithm)
 {
     for (int64_t r = 0; r < rows; r++, x += d, y += d) {
         T max, sum;
         NAME(row_sum)(d, x, &max, &sum);
-        if (log) {
+        if (logarithm) {
             T log_sum = LOG(sum);
             for (int64_t i = 0; i < d; i++) {
                 y[i] = x[i] - max - log_sum;
@@ -71,7 +71,7 @@ AG_MULTIVERSION static void NAME(softmax_rows)(int64_t rows, int64_t d, const T 
 }
 
 /* The same along a dimension that is not the last: x and y are (d, inner), columns are independent. */
-AG_MULTIVERSION static void NAME(softmax_columns)(int64_t d, int64_t inner, const T *x, T *y, bool log)
+AG_MULTIVERSION static void NAME(softmax_columns)(int64_t d, int64_t inner, const T *x, T *y, bool logarithm)
 {
     for (int64_t c = 0; c < inner; c += LANES) {
         int64_t width = inner - c < LANES ? inner - c : LANES;
@@ -92,19 +92,19 @@ AG_MULTIVERSION static void NAME(softmax_columns)(int64_t d, int64_t inner, cons
             }
         }
         for (int64_t j = 0; j < width; j++) {
-            sum[j] = log ? LOG(sum[j]) : (T)1 / sum[j];
+            sum[j] = logarithm ? LOG(sum[j]) : (T)1 / sum[j];
         }
         for (int64_t i = 0; i < d; i++) {
             for (int64_t j = 0; j < width; j++) {
                 T v = x[i * inner + c + j] - max[j];
-                y[i * inner + c + j] = log ? v - sum[j] : EXP(v) * sum[j];
+                y[i * inner + c + j] = logarithm ? v - sum[j] : EXP(v) * sum[j];
             }
         }
     }
 }
 
 /* dx = y (dy - sum of dy y), or dy - e^y (sum of dy) for the logarithm; `inner` columns side by side. */
-AG_MULTIVERSION static void NAME(softmax_back)(int64_t d, int64_t inner, const T *dy, const T *y, T *dx, bool log)
+AG_MULTIVERSION static void NAME(softmax_back)(int64_t d, int64_t inner, const T *dy, const T *y, T *dx, bool logarithm)
 {
     for (int64_t c = 0; c < inner; c += LANES) {
         int64_t width = inner - c < LANES ? inner - c : LANES;
@@ -112,35 +112,35 @@ AG_MULTIVERSION static void NAME(softmax_back)(int64_t d, int64_t inner, const T
         for (int64_t i = 0; i < d; i++) {
             for (int64_t j = 0; j < width; j++) {
                 int64_t at = i * inner + c + j;
-                sum[j] += log ? dy[at] : dy[at] * y[at];
+                sum[j] += logarithm ? dy[at] : dy[at] * y[at];
             }
         }
         for (int64_t i = 0; i < d; i++) {
             for (int64_t j = 0; j < width; j++) {
                 int64_t at = i * inner + c + j;
-                dx[at] = log ? dy[at] - EXP(y[at]) * sum[j] : y[at] * (dy[at] - sum[j]);
+                dx[at] = logarithm ? dy[at] - EXP(y[at]) * sum[j] : y[at] * (dy[at] - sum[j]);
             }
         }
     }
 }
 
-AG_MULTIVERSION static void NAME(softmax_rows_back)(int64_t rows, int64_t d, const T *dy, const T *y, T *dx, bool log)
+AG_MULTIVERSION static void NAME(softmax_rows_back)(int64_t rows, int64_t d, const T *dy, const T *y, T *dx, bool logarithm)
 {
     for (int64_t r = 0; r < rows; r++, dy += d, y += d, dx += d) {
         T lane[LANES] = { 0 }, sum = 0;
         int64_t i = 0;
         for (; i + LANES <= d; i += LANES) {
             for (int j = 0; j < LANES; j++) {
-                lane[j] += log ? dy[i + j] : dy[i + j] * y[i + j];
+                lane[j] += logarithm ? dy[i + j] : dy[i + j] * y[i + j];
             }
         }
         for (; i < d; i++) {
-            sum += log ? dy[i] : dy[i] * y[i];
+            sum += logarithm ? dy[i] : dy[i] * y[i];
         }
         for (int j = 0; j < LANES; j++) {
             sum += lane[j];
         }
-        if (log) {
+        if (logarithm) {
             for (i = 0; i < d; i++) {
                 dx[i] = dy[i] - EXP(y[i]) * sum;
             }

@@ -830,7 +830,8 @@ static bool loss_input_forward(ag_call *call)
     const ag_array *x = ag_call_input(call, 0);
     bool per_element = p->reduction == AG_REDUCE_NONE;
     const void *px = in_loss_order(call, x), *py = in_loss_order(call, ag_call_input(call, 1));
-    const void *g = in_loss_order(call, ag_call_input(call, 2));
+    const ag_array *gradient = ag_call_input(call, 2);
+    const void *g = per_element ? in_loss_order(call, gradient) : ops_row_major(call, gradient);
     if (px == NULL || py == NULL || g == NULL) {
         return false;
     }

@@ -1,0 +1,159 @@
+/*
+ * Random numbers from one key: element i is a function of the key and i alone, so any cut of the work gives the same bits.
+ * Raw numbers only.
+ */
+#include <math.h>
+
+#include "autograd/kernels/kernels.h"
+#include "autograd/philox.h"
+
+enum {
+    STREAM = 1,  /* apart from the generator's own draws */
+    BLOCKS = 64, /* of four words each, made at a time */
+    WORDS = 4 * BLOCKS,
+    WORTH_A_THREAD = 16384
+};
+
+/* Words 4 first .. 4 first + WORDS - 1 of the key's stream. */
+AG_MULTIVERSION static void fill_words(uint64_t key, uint64_t first, uint32_t *word)
+{
+    for (int i = 0; i < BLOCKS; i++) {
+        philox_block block = philox(key, first + (uint64_t)i, STREAM);
+        for (int j = 0; j < 4; j++) {
+            word[4 * i + j] = block.word[j];
+        }
+    }
+}
+
+static uint64_t long_word(const uint32_t *word, int64_t i)
+{
+    return (uint64_t)word[2 * i] << 32 | word[2 * i + 1];
+}
+
+/* Runs `body` for every run of `at_a_time` elements: first element `begin`, `count` of them, `word` filled. */
+#define FOR_EACH_RUN(n, at_a_time, body)                                                                             \
+    int64_t runs = ((n) + (at_a_time) - 1) / (at_a_time);                                                            \
+    _Pragma("omp parallel for num_threads(threads) if (threads > 1 && n > WORTH_A_THREAD) schedule(static)")         \
+    for (int64_t run = 0; run < runs; run++) {                                                                       \
+        uint32_t word[WORDS];                                                                                        \
+        int64_t begin = run * (at_a_time), count = (n) - begin < (at_a_time) ? (n) - begin : (at_a_time);            \
+        fill_words(key, (uint64_t)run * BLOCKS, word);                                                               \
+        body                                                                                                         \
+    }
+
+/* low + (high - low) u may round up to high, which is not in the interval. */
+static void uniform_f32(int64_t n, const uint32_t *word, double low, double high, float *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float v = (float)(low + (high - low) * ((double)(word[i] >> 8) * 0x1p-24));
+        out[i] = v >= (float)high && high > low ? nextafterf((float)high, (float)low) : v;
+    }
+}
+
+static void uniform_f64(int64_t n, const uint32_t *word, double low, double high, double *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double v = low + (high - low) * ((double)(long_word(word, i) >> 11) * 0x1p-53);
+        out[i] = v >= high && high > low ? nextafter(high, low) : v;
+    }
+}
+
+void k_random_uniform(ag_dtype dtype, int threads, int64_t n, uint64_t key, double low, double high, void *out)
+{
+    if (dtype == AG_FLOAT32) {
+        FOR_EACH_RUN(n, WORDS, { uniform_f32(count, word, low, high, (float *)out + begin); })
+    } else {
+        FOR_EACH_RUN(n, WORDS / 2, { uniform_f64(count, word, low, high, (double *)out + begin); })
+    }
+}
+
+/* Box-Muller: two uniform numbers make two normal ones. */
+static void normal_f32(int64_t n, const uint32_t *word, double mean, double std, float *out)
+{
+    for (int64_t i = 0; i < n; i += 2) {
+        float u = ((float)(word[i] >> 8) + 1.0f) * 0x1p-24f; /* (0, 1]: the logarithm exists */
+        float angle = (float)(word[i + 1] >> 8) * (0x1p-24f * 6.28318530717958648f);
+        float radius = sqrtf(-2.0f * logf(u));
+        out[i] = (float)(mean + std * (double)(radius * cosf(angle)));
+        if (i + 1 < n) {
+            out[i + 1] = (float)(mean + std * (double)(radius * sinf(angle)));
+        }
+    }
+}
+
+static void normal_f64(int64_t n, const uint32_t *word, double mean, double std, double *out)
+{
+    for (int64_t i = 0; i < n; i += 2) {
+        double u = ((double)(long_word(word, i) >> 11) + 1.0) * 0x1p-53;
+        double angle = (double)(long_word(word, i + 1) >> 11) * (0x1p-53 * 6.28318530717958647692);
+        double radius = sqrt(-2.0 * log(u));
+        out[i] = mean + std * (radius * cos(angle));
+        if (i + 1 < n) {
+            out[i + 1] = mean + std * (radius * sin(angle));
+        }
+    }
+}
+
+void k_random_normal(ag_dtype dtype, int threads, int64_t n, uint64_t key, double mean, double std, void *out)
+{
+    if (dtype == AG_FLOAT32) {
+        FOR_EACH_RUN(n, WORDS, { normal_f32(count, word, mean, std, (float *)out + begin); })
+    } else {
+        FOR_EACH_RUN(n, WORDS / 2, { normal_f64(count, word, mean, std, (double *)out + begin); })
+    }
+}
+
+void k_random_bernoulli(int threads, int64_t n, uint64_t key, double p, uint8_t *out)
+{
+    uint64_t below = (uint64_t)(p * 0x1p32); /* 2^32 for p = 1: every word is below */
+    FOR_EACH_RUN(n, WORDS, {
+        for (int64_t i = 0; i < count; i++) {
+            out[begin + i] = word[i] < below;
+        }
+    })
+}
+
+/* The upper half of a 64 x 64-bit product. */
+static uint64_t high_product(uint64_t a, uint64_t b)
+{
+    uint64_t a0 = (uint32_t)a, a1 = a >> 32, b0 = (uint32_t)b, b1 = b >> 32;
+    uint64_t middle = a1 * b0 + (a0 * b0 >> 32), other = a0 * b1 + (uint32_t)middle;
+    return a1 * b1 + (middle >> 32) + (other >> 32);
+}
+
+/* A 64-bit fraction of the range: the bias is below range / 2^64. */
+void k_random_integers(int threads, int64_t n, uint64_t key, int64_t low, int64_t high, int64_t *out)
+{
+    uint64_t range = (uint64_t)high - (uint64_t)low;
+    FOR_EACH_RUN(n, WORDS / 2, {
+        for (int64_t i = 0; i < count; i++) {
+            out[begin + i] = (int64_t)((uint64_t)low + high_product(long_word(word, i), range));
+        }
+    })
+}
+
+#define MASK(T, name)                                                                                                \
+    AG_MULTIVERSION static void name(int64_t n, const T *restrict x, const uint8_t *restrict keep, T scale,          \
+                                     T *restrict y)                                                                  \
+    {                                                                                                                \
+        for (int64_t i = 0; i < n; i++) {                                                                            \
+            y[i] = x[i] * (keep[i] ? scale : 0);                                                                     \
+        }                                                                                                            \
+    }
+
+MASK(float, mask_f32)
+MASK(double, mask_f64)
+
+void k_mask(ag_dtype dtype, int threads, int64_t n, const void *x, const uint8_t *keep, double scale, void *y)
+{
+    int64_t parts = (n + WORTH_A_THREAD - 1) / WORTH_A_THREAD;
+#pragma omp parallel for num_threads(threads) if (threads > 1 && parts > 2) schedule(static)
+    for (int64_t i = 0; i < parts; i++) {
+        int64_t at = i * WORTH_A_THREAD, count = n - at < WORTH_A_THREAD ? n - at : WORTH_A_THREAD;
+        if (dtype == AG_FLOAT32) {
+            mask_f32(count, (const float *)x + at, keep + at, (float)scale, (float *)y + at);
+        } else {
+            mask_f64(count, (const double *)x + at, keep + at, scale, (double *)y + at);
+        }
+    }
+}
