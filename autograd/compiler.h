@@ -34,10 +34,11 @@
 #define AG_ALWAYS_INLINE inline
 #endif
 
-/* Kernels compiled for several instruction sets, the best one chosen when the library is loaded. */
+/* Kernels compiled for several instruction sets, the best one chosen when the library is loaded. Named by level, not by
+ * processor: "arch=haswell" would choose that version on Haswell processors alone. */
 #if defined(WENGERT_TARGET_CLONES)
 #define AG_MULTIVERSION \
-    __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+    __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define AG_MULTIVERSION
 #endif
