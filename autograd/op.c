@@ -142,6 +142,11 @@ static void order_like(ag_value *v, const int64_t *stride)
 {
     int order[AG_MAX_DIMS];
     for (int d = 0; d < v->ndim; d++) {
+        if (stride[d] <= 0 && v->size[d] > 1) {
+            return; /* an expanded dimension has no place in an order */
+        }
+    }
+    for (int d = 0; d < v->ndim; d++) {
         int at = d;
         while (at > 0 && stride[order[at - 1]] < stride[d]) {
             order[at] = order[at - 1];
@@ -272,7 +277,12 @@ static bool shape_broadcast(ag_call *call, int result)
     ag_dtype dtype = result < 0 ? (ag_dtype)a->dtype : (ag_dtype)result;
     /* The memory order of the first input that has the result's shape. */
     for (int i = 0; i < call->n; i++) {
-        if (call->in[i]->ndim == shape.ndim && ag_shape_equal(ag_value_shape_of(call->in[i]), shape)) {
+        const ag_value *v = call->in[i];
+        bool whole = v->ndim == shape.ndim && ag_shape_equal(ag_value_shape_of(v), shape);
+        for (int d = 0; whole && d < v->ndim; d++) {
+            whole = v->stride[d] != 0 || v->size[d] == 1;
+        }
+        if (whole) {
             return ag_call_output_like(call, 0, dtype, shape, i);
         }
     }

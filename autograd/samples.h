@@ -31,7 +31,8 @@
 typedef struct ag_samples ag_samples; /* the driver's state: tests/autograd/samples_driver.c */
 
 typedef struct ag_sample_set {
-    const struct ag_op *op;
+    const struct ag_op *op; /* NULL: a function composed of operations */
+    const char *name;
     void (*run)(ag_samples *s);
     const char *file;
     struct ag_sample_set *next;
@@ -63,10 +64,12 @@ void sample_first_order_only(ag_samples *s);
 #define SAMPLE(text) if (ag_sample_enter(s, text, false))
 #define REFUSES(text) if (ag_sample_enter(s, text, true))
 
-/* `op_<name>` is the operation the samples are for. */
-#define AG_SAMPLES(name)                                                                       \
+/* `op_<name>` is the operation the samples are for. AG_SAMPLES_OF_FUNCTION is for functions composed of operations. */
+#define AG_SAMPLES(name) AG_SAMPLES_FOR_(name, &op_##name)
+#define AG_SAMPLES_OF_FUNCTION(name) AG_SAMPLES_FOR_(name, NULL)
+#define AG_SAMPLES_FOR_(name, operation)                                                       \
     static void samples_of_##name(ag_samples *s);                                              \
-    static ag_sample_set sample_set_of_##name = { &op_##name, samples_of_##name, __FILE__, 0 };  \
+    static ag_sample_set sample_set_of_##name = {operation, #name, samples_of_##name, __FILE__, 0}; \
     AG_CONSTRUCTOR static void register_samples_of_##name(void)                                \
     {                                                                                          \
         ag_sample_register(&sample_set_of_##name);                                             \

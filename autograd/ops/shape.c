@@ -1,0 +1,728 @@
+/*
+ * Shapes: views and their copies. A view shares its input's memory and costs no numbers.
+ */
+#include <string.h>
+
+#include "../internal.h"
+#include "../samples.h"
+#include "ops.h"
+
+/* A dimension in 0..ndim-1 from one that may be negative; raises in the operation's name. */
+static bool wrap(ag_call *call, int *dim, int ndim)
+{
+    if (*dim < -ndim || *dim >= ndim) {
+        return ag_call_fail(call, AG_ERROR_INDEX, "dimension %d is out of range for %s", *dim,
+                            ag_call_shape_text(call, 0));
+    }
+    *dim += *dim < 0 ? ndim : 0;
+    return true;
+}
+
+/* ---- contiguous, clone ------------------------------------------------------------------------------------------------------
+ * y = x, copied
+ * dx = dy */
+
+static bool contiguous_shape(ag_call *call)
+{
+    return ag_call_output(call, 0, ag_call_input(call, 0)->dtype, ag_call_shape(call, 0));
+}
+
+static bool clone_shape(ag_call *call)
+{
+    return ag_call_output_like(call, 0, ag_call_input(call, 0)->dtype, ag_call_shape(call, 0), 0);
+}
+
+static bool copy_forward(ag_call *call)
+{
+    ag_array_copy(*ag_call_result(call, 0), *ag_call_input(call, 0));
+    return true;
+}
+
+static void copy_backward(ag_sweep *s)
+{
+    ag_sweep_add(s, 0, ag_sweep_grad(s, 0));
+}
+
+AG_OP(contiguous){.size = sizeof(struct ag_op), .name = "contiguous", .formula = "y = x, row-major", .derivative = "dx = dy",
+                  .inputs = 1, .outputs = 1, .orders = AG_ORDERS_ANY, .shape = contiguous_shape,
+                  .forward = copy_forward, .backward = copy_backward};
+AG_OP(clone){.size = sizeof(struct ag_op), .name = "clone", .formula = "y = x, copied", .derivative = "dx = dy", .inputs = 1,
+             .outputs = 1, .orders = AG_ORDERS_ANY, .shape = clone_shape, .forward = copy_forward,
+             .backward = copy_backward};
+
+ag_tensor ag_contiguous_at(ag_place where, ag_tensor x)
+{
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_contiguous", x);
+    if (v == NULL) {
+        return AG_NIL;
+    }
+    return v->contiguous ? x : ag_apply(where, &op_contiguous, 1, &x, NULL, NULL);
+}
+
+ag_tensor ag_clone_at(ag_place where, ag_tensor x)
+{
+    return ag_apply(where, &op_clone, 1, &x, NULL, NULL);
+}
+
+#ifdef WENGERT_SAMPLES
+AG_SAMPLES(contiguous)
+{
+    SAMPLE("a.transpose(0, 1).contiguous() * 1") {
+        sample_result(s, ag_contiguous(ag_transpose(sample_float(s, "a", AG_SHAPE(3, 4)), 0, 1)));
+    }
+    REFUSES("ag_contiguous: a tensor is needed, got none") {
+        ag_contiguous(AG_NONE);
+    }
+}
+AG_SAMPLES(clone)
+{
+    SAMPLE("a.clone()") {
+        sample_result(s, ag_clone(sample_float(s, "a", AG_SHAPE(3, 4))));
+    }
+    SAMPLE("a.transpose(0, 1).clone()") {
+        sample_result(s, ag_clone(ag_transpose(sample_float(s, "a", AG_SHAPE(3, 4, 2)), 0, 1)));
+    }
+    REFUSES("ag_clone: a tensor is needed, got none") {
+        ag_clone(AG_NONE);
+    }
+}
+#endif
+
+/* ---- reshape ----------------------------------------------------------------------------------------------------------------
+ * y = x with another shape, elements in row-major order
+ * dx = dy with x's shape */
+
+struct shape_params {
+    ag_shape shape;
+};
+
+/* Strides under which x, seen with another shape of as many elements, is the same memory; false if there are none. Groups of
+ * x's dimensions that step as one are matched with groups of the new lengths. */
+static bool view_strides(const ag_array *x, const ag_shape *shape, int64_t *stride)
+{
+    int64_t size[AG_MAX_DIMS], step[AG_MAX_DIMS];
+    int n = 0;
+    for (int d = 0; d < x->ndim; d++) {
+        if (x->size[d] != 1) {
+            size[n] = x->size[d];
+            step[n++] = x->stride[d];
+        }
+    }
+    if (x->numel <= 1) {
+        n = 0;
+    }
+    int i = n - 1;
+    int64_t room = 1, at = 1; /* what is left of x's current group, and its step */
+    for (int d = shape->ndim - 1; d >= 0; d--) {
+        stride[d] = at;
+        if (shape->size[d] == 1 || x->numel <= 1) {
+            continue;
+        }
+        if (room == 1) {
+            if (i < 0) {
+                return false;
+            }
+            room = size[i];
+            at = step[i--];
+            while (i >= 0 && step[i] == at * room) {
+                room *= size[i--];
+            }
+        }
+        if (room % shape->size[d] != 0) {
+            return false;
+        }
+        stride[d] = at;
+        at *= shape->size[d];
+        room /= shape->size[d];
+    }
+    return true;
+}
+
+static bool reshape_shape(ag_call *call)
+{
+    const struct shape_params *p = ag_call_params(call);
+    int64_t stride[AG_MAX_DIMS];
+    view_strides(ag_call_input(call, 0), &p->shape, stride);
+    return ag_call_view(call, p->shape, stride, 0);
+}
+
+static void reshape_backward(ag_sweep *s)
+{
+    ag_sweep_add(s, 0, ag_reshape(ag_sweep_grad(s, 0), ag_sweep_shape(s, 0)));
+}
+
+AG_OP(reshape){.size = sizeof(struct ag_op), .name = "reshape", .formula = "y = x with another shape",
+               .derivative = "dx = dy with x's shape", .inputs = 1, .outputs = 1, .params = sizeof(struct shape_params),
+               .orders = AG_ORDERS_ANY, .view = true, .shape = reshape_shape, .backward = reshape_backward};
+
+/* Fills in a length of -1. */
+static bool complete(ag_place where, const ag_value *v, ag_shape *shape)
+{
+    char a[AG_SHAPE_TEXT], b[AG_SHAPE_TEXT];
+    int unknown = -1;
+    ag_shape known = *shape;
+    bool good = shape->ndim >= 0 && shape->ndim <= AG_MAX_DIMS;
+    for (int d = 0; good && d < shape->ndim; d++) {
+        if (shape->size[d] == -1) {
+            good = unknown < 0;
+            unknown = d;
+            known.size[d] = 1;
+        }
+    }
+    int64_t numel = good ? ag_shape_numel(known) : -1;
+    if (good && unknown >= 0) {
+        good = numel > 0 && v->numel % numel == 0;
+        known.size[unknown] = good ? v->numel / numel : 0;
+    } else {
+        good = good && numel == v->numel;
+    }
+    if (!good) {
+        ag_error_raise(where, AG_ERROR_SHAPE, "ag_reshape: %s does not have as many elements as %s",
+                       ag_shape_format(ag_value_shape_of(v), a, sizeof(a)), ag_shape_format(*shape, b, sizeof(b)));
+        return false;
+    }
+    *shape = known;
+    return true;
+}
+
+ag_tensor ag_reshape_at(ag_place where, ag_tensor x, ag_shape shape)
+{
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_reshape", x);
+    if (v == NULL || !complete(where, v, &shape)) {
+        return AG_NIL;
+    }
+    struct shape_params p = {shape};
+    int64_t stride[AG_MAX_DIMS];
+    ag_array array = ag_value_array(v);
+    if (!view_strides(&array, &shape, stride)) {
+        x = ag_contiguous_at(where, x);
+    }
+    return ag_apply(where, &op_reshape, 1, &x, &p, NULL);
+}
+
+ag_tensor ag_flatten_at(ag_place where, ag_tensor x, int start_dim, int end_dim)
+{
+    char text[AG_SHAPE_TEXT];
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_flatten", x);
+    if (v == NULL) {
+        return AG_NIL;
+    }
+    int n = v->ndim > 0 ? v->ndim : 1, start = start_dim < 0 ? start_dim + n : start_dim;
+    int end = end_dim < 0 ? end_dim + n : end_dim;
+    if (start < 0 || start >= n || end < 0 || end >= n || start > end) {
+        ag_error_raise(where, AG_ERROR_INDEX, "ag_flatten: dimensions %d to %d are no range of %s", start_dim, end_dim,
+                       ag_shape_format(ag_value_shape_of(v), text, sizeof(text)));
+        return AG_NIL;
+    }
+    ag_shape shape = {0};
+    int64_t joined = 1;
+    for (int d = 0; d < v->ndim; d++) {
+        if (d < start || d > end) {
+            shape.size[shape.ndim++] = v->size[d];
+            continue;
+        }
+        joined *= v->size[d];
+        if (d == end) {
+            shape.size[shape.ndim++] = joined;
+        }
+    }
+    if (v->ndim == 0) {
+        shape = AG_SHAPE(1);
+    }
+    return ag_reshape_at(where, x, shape);
+}
+
+ag_tensor ag_squeeze_at(ag_place where, ag_tensor x, int dim)
+{
+    char text[AG_SHAPE_TEXT];
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_squeeze", x);
+    if (v == NULL) {
+        return AG_NIL;
+    }
+    int at = dim < 0 ? dim + v->ndim : dim;
+    if (at < 0 || at >= v->ndim) {
+        ag_error_raise(where, AG_ERROR_INDEX, "ag_squeeze: dimension %d is out of range for %s", dim,
+                       ag_shape_format(ag_value_shape_of(v), text, sizeof(text)));
+        return AG_NIL;
+    }
+    ag_shape shape = {0};
+    for (int d = 0; d < v->ndim; d++) {
+        if (d != at || v->size[d] != 1) {
+            shape.size[shape.ndim++] = v->size[d];
+        }
+    }
+    return ag_reshape_at(where, x, shape);
+}
+
+ag_tensor ag_unsqueeze_at(ag_place where, ag_tensor x, int dim)
+{
+    char text[AG_SHAPE_TEXT];
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_unsqueeze", x);
+    if (v == NULL) {
+        return AG_NIL;
+    }
+    int at = dim < 0 ? dim + v->ndim + 1 : dim;
+    if (at < 0 || at > v->ndim || v->ndim == AG_MAX_DIMS) {
+        ag_error_raise(where, AG_ERROR_INDEX, "ag_unsqueeze: no dimension can be inserted at %d of %s", dim,
+                       ag_shape_format(ag_value_shape_of(v), text, sizeof(text)));
+        return AG_NIL;
+    }
+    ag_shape shape = {0};
+    for (int d = 0; d <= v->ndim; d++) {
+        if (d == at) {
+            shape.size[shape.ndim++] = 1;
+        }
+        if (d < v->ndim) {
+            shape.size[shape.ndim++] = v->size[d];
+        }
+    }
+    return ag_reshape_at(where, x, shape);
+}
+
+#ifdef WENGERT_SAMPLES
+AG_SAMPLES(reshape)
+{
+    SAMPLE("a.reshape(4, 3)") {
+        sample_result(s, ag_reshape(sample_float(s, "a", AG_SHAPE(2, 6)), AG_SHAPE(4, 3)));
+    }
+    SAMPLE("a.reshape(2, -1, 2)") {
+        sample_result(s, ag_reshape(sample_float(s, "a", AG_SHAPE(4, 3)), AG_SHAPE(2, -1, 2)));
+    }
+    SAMPLE("a.permute(0, 2, 1).reshape(6, 4)") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 4, 3));
+        sample_result(s, ag_reshape(ag_permute(a, AG_DIMS(0, 2, 1)), AG_SHAPE(6, 4)));
+    }
+    SAMPLE("a.permute(0, 2, 1).reshape(2, 12)") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 4, 3));
+        sample_result(s, ag_reshape(ag_permute(a, AG_DIMS(0, 2, 1)), AG_SHAPE(2, 12)));
+    }
+    SAMPLE("a.expand(3, 4).reshape(12)") {
+        sample_result(s, ag_reshape(ag_expand(sample_float(s, "a", AG_SHAPE(4)), AG_SHAPE(3, 4)), AG_SHAPE(12)));
+    }
+    SAMPLE("a.reshape(1, 1)") {
+        sample_result(s, ag_reshape(sample_float(s, "a", AG_SHAPE_SCALAR), AG_SHAPE(1, 1)));
+    }
+    SAMPLE("a.reshape(3, 0, 2)") {
+        sample_result(s, ag_reshape(sample_float(s, "a", AG_SHAPE(0, 4)), AG_SHAPE(3, 0, 2)));
+    }
+    SAMPLE("a.flatten(1, 2)") {
+        sample_result(s, ag_flatten(sample_float(s, "a", AG_SHAPE(2, 3, 2, 2)), 1, -2));
+    }
+    SAMPLE("a.flatten()") {
+        sample_result(s, ag_flatten(sample_float(s, "a", AG_SHAPE_SCALAR), 0, -1));
+    }
+    SAMPLE("a.unsqueeze(1).squeeze(0)") {
+        sample_result(s, ag_squeeze(ag_unsqueeze(sample_float(s, "a", AG_SHAPE(1, 3)), 1), 0));
+    }
+    SAMPLE("a.unsqueeze(-1).squeeze(0)") {
+        sample_result(s, ag_squeeze(ag_unsqueeze(sample_float(s, "a", AG_SHAPE(2, 3)), -1), 0));
+    }
+    REFUSES("ag_reshape: (2,6) does not have as many elements as (5,-1)") {
+        ag_reshape(sample_float(s, "a", AG_SHAPE(2, 6)), AG_SHAPE(5, -1));
+    }
+    REFUSES("ag_reshape: (2,6) does not have as many elements as (-1,-1)") {
+        ag_reshape(sample_float(s, "a", AG_SHAPE(2, 6)), AG_SHAPE(-1, -1));
+    }
+    REFUSES("ag_flatten: dimensions 2 to 1 are no range of (2,6,1)") {
+        ag_flatten(sample_float(s, "a", AG_SHAPE(2, 6, 1)), 2, 1);
+    }
+    REFUSES("ag_squeeze: dimension 2 is out of range for (2,6)") {
+        ag_squeeze(sample_float(s, "a", AG_SHAPE(2, 6)), 2);
+    }
+    REFUSES("ag_unsqueeze: no dimension can be inserted at 3 of (2,6)") {
+        ag_unsqueeze(sample_float(s, "a", AG_SHAPE(2, 6)), 3);
+    }
+}
+#endif
+
+/* ---- permute ----------------------------------------------------------------------------------------------------------------
+ * y.size[i] = x.size[dims[i]]
+ * dx = dy with the inverse order */
+
+struct permute_params {
+    ag_dims dims;
+};
+
+static bool permute_shape(ag_call *call)
+{
+    const struct permute_params *p = ag_call_params(call);
+    const ag_array *x = ag_call_input(call, 0);
+    int64_t stride[AG_MAX_DIMS];
+    bool seen[AG_MAX_DIMS] = {false};
+    ag_shape shape = {0};
+    if (p->dims.count != x->ndim) {
+        return ag_call_fail(call, AG_ERROR_SHAPE, "%d dimensions are given for %s", p->dims.count,
+                            ag_call_shape_text(call, 0));
+    }
+    shape.ndim = x->ndim;
+    for (int i = 0; i < x->ndim; i++) {
+        int d = p->dims.dim[i];
+        if (!wrap(call, &d, x->ndim)) {
+            return false;
+        }
+        if (seen[d]) {
+            return ag_call_fail(call, AG_ERROR_INDEX, "dimension %d is named twice", d);
+        }
+        seen[d] = true;
+        shape.size[i] = x->size[d];
+        stride[i] = x->stride[d];
+    }
+    return ag_call_view(call, shape, stride, 0);
+}
+
+static void permute_backward(ag_sweep *s)
+{
+    const struct permute_params *p = ag_sweep_params(s);
+    ag_dims inverse = {.count = p->dims.count};
+    for (int i = 0; i < p->dims.count; i++) {
+        int d = p->dims.dim[i];
+        inverse.dim[d < 0 ? d + p->dims.count : d] = i;
+    }
+    ag_sweep_add(s, 0, ag_permute(ag_sweep_grad(s, 0), inverse));
+}
+
+AG_OP(permute){.size = sizeof(struct ag_op), .name = "permute", .formula = "y = x with dimensions in another order",
+               .derivative = "dx = dy in the inverse order", .inputs = 1, .outputs = 1,
+               .params = sizeof(struct permute_params), .orders = AG_ORDERS_ANY, .view = true, .shape = permute_shape,
+               .backward = permute_backward};
+
+ag_tensor ag_permute_at(ag_place where, ag_tensor x, ag_dims dims)
+{
+    struct permute_params p = {dims};
+    return ag_apply(where, &op_permute, 1, &x, &p, NULL);
+}
+
+ag_tensor ag_transpose_at(ag_place where, ag_tensor x, int a, int b)
+{
+    char text[AG_SHAPE_TEXT];
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_transpose", x);
+    if (v == NULL) {
+        return AG_NIL;
+    }
+    int n = v->ndim, i = a < 0 ? a + n : a, j = b < 0 ? b + n : b;
+    if (i < 0 || i >= n || j < 0 || j >= n) {
+        ag_error_raise(where, AG_ERROR_INDEX, "ag_transpose: dimensions %d and %d are not both in %s", a, b,
+                       ag_shape_format(ag_value_shape_of(v), text, sizeof(text)));
+        return AG_NIL;
+    }
+    struct permute_params p = {.dims = {.count = n}};
+    for (int d = 0; d < n; d++) {
+        p.dims.dim[d] = d == i ? j : d == j ? i : d;
+    }
+    return ag_apply(where, &op_permute, 1, &x, &p, NULL);
+}
+
+#ifdef WENGERT_SAMPLES
+AG_SAMPLES(permute)
+{
+    SAMPLE("a.permute(2, 0, 1)") {
+        sample_result(s, ag_permute(sample_float(s, "a", AG_SHAPE(2, 3, 4)), AG_DIMS(2, 0, -2)));
+    }
+    SAMPLE("a.transpose(0, -1)") {
+        sample_result(s, ag_transpose(sample_float(s, "a", AG_SHAPE(2, 3, 4)), 0, -1));
+    }
+    REFUSES("ag_permute: 2 dimensions are given for (2,3,4)") {
+        ag_permute(sample_float(s, "a", AG_SHAPE(2, 3, 4)), AG_DIMS(1, 0));
+    }
+    REFUSES("ag_permute: dimension 1 is named twice") {
+        ag_permute(sample_float(s, "a", AG_SHAPE(2, 3)), AG_DIMS(1, -1));
+    }
+    REFUSES("ag_permute: dimension 4 is out of range for (2,3)") {
+        ag_permute(sample_float(s, "a", AG_SHAPE(2, 3)), AG_DIMS(4, 0));
+    }
+    REFUSES("ag_transpose: dimensions 0 and 2 are not both in (2,3)") {
+        ag_transpose(sample_float(s, "a", AG_SHAPE(2, 3)), 0, 2);
+    }
+}
+#endif
+
+/* ---- expand -----------------------------------------------------------------------------------------------------------------
+ * y = x broadcast to a shape
+ * dx = dy summed over what was added */
+
+static bool expand_shape(ag_call *call)
+{
+    const struct shape_params *p = ag_call_params(call);
+    const ag_array *x = ag_call_input(call, 0);
+    ag_shape shape = p->shape;
+    int64_t stride[AG_MAX_DIMS];
+    char text[AG_SHAPE_TEXT];
+    int extra = shape.ndim - x->ndim;
+    bool good = shape.ndim <= AG_MAX_DIMS && extra >= 0;
+    for (int d = 0; good && d < shape.ndim; d++) {
+        int64_t old = d < extra ? 1 : x->size[d - extra];
+        if (shape.size[d] == -1) {
+            good = d >= extra;
+            shape.size[d] = old;
+        }
+        good = good && shape.size[d] >= 0 && (old == shape.size[d] || old == 1);
+        stride[d] = d < extra || old != shape.size[d] ? 0 : x->stride[d - extra];
+    }
+    if (!good) {
+        return ag_call_fail(call, AG_ERROR_SHAPE, "%s cannot be expanded to %s", ag_call_shape_text(call, 0),
+                            ag_shape_format(p->shape, text, sizeof(text)));
+    }
+    return ag_call_view(call, shape, stride, 0);
+}
+
+static void expand_backward(ag_sweep *s)
+{
+    ag_sweep_add(s, 0, ag_sweep_grad(s, 0)); /* the sweep sums it back */
+}
+
+AG_OP(expand){.size = sizeof(struct ag_op), .name = "expand", .formula = "y = x broadcast to a shape",
+              .derivative = "dx = dy summed over what was added", .inputs = 1, .outputs = 1,
+              .params = sizeof(struct shape_params), .orders = AG_ORDERS_ANY, .view = true, .shape = expand_shape,
+              .backward = expand_backward};
+
+ag_tensor ag_expand_at(ag_place where, ag_tensor x, ag_shape shape)
+{
+    struct shape_params p = {shape};
+    return ag_apply(where, &op_expand, 1, &x, &p, NULL);
+}
+
+#ifdef WENGERT_SAMPLES
+AG_SAMPLES(expand)
+{
+    SAMPLE("a.expand(2, 3, 4)") {
+        sample_result(s, ag_expand(sample_float(s, "a", AG_SHAPE(3, 1)), AG_SHAPE(2, -1, 4)));
+    }
+    SAMPLE("a.expand(3) * b") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE_SCALAR), b = sample_float(s, "b", AG_SHAPE(3));
+        sample_result(s, ag_mul(ag_expand(a, AG_SHAPE(3)), b));
+    }
+    SAMPLE("a.expand(0, 3)") {
+        sample_result(s, ag_expand(sample_float(s, "a", AG_SHAPE(1, 3)), AG_SHAPE(0, 3)));
+    }
+    REFUSES("ag_expand: (3,2) cannot be expanded to (3,4)") {
+        ag_expand(sample_float(s, "a", AG_SHAPE(3, 2)), AG_SHAPE(3, 4));
+    }
+    REFUSES("ag_expand: (3,2) cannot be expanded to (2)") {
+        ag_expand(sample_float(s, "a", AG_SHAPE(3, 2)), AG_SHAPE(2));
+    }
+}
+#endif
+
+/* ---- slice ------------------------------------------------------------------------------------------------------------------
+ * y[k] = x[start + k step]
+ * dx[start + k step] = dy[k], 0 elsewhere */
+
+struct region {
+    int64_t start[AG_MAX_DIMS], step[AG_MAX_DIMS], size[AG_MAX_DIMS];
+};
+
+static bool slice_shape(ag_call *call)
+{
+    const struct region *p = ag_call_params(call);
+    const ag_array *x = ag_call_input(call, 0);
+    int64_t stride[AG_MAX_DIMS], offset = 0;
+    for (int d = 0; d < x->ndim; d++) {
+        stride[d] = x->stride[d] * p->step[d];
+        offset += p->size[d] > 0 ? x->stride[d] * p->start[d] : 0;
+    }
+    return ag_call_view(call, ag_shape_make(x->ndim, p->size), stride, offset);
+}
+
+static void slice_backward(ag_sweep *s)
+{
+    const struct region *p = ag_sweep_params(s);
+    ag_sweep_add_at(s, 0, p->start, p->step, ag_sweep_grad(s, 0));
+}
+
+AG_OP(slice){.size = sizeof(struct ag_op), .name = "slice", .formula = "y[k] = x[start + k step]",
+             .derivative = "dx[start + k step] = dy[k]", .inputs = 1, .outputs = 1, .params = sizeof(struct region),
+             .orders = AG_ORDERS_ANY, .view = true, .shape = slice_shape, .backward = slice_backward};
+
+/* All of x. */
+static struct region whole(ag_shape shape)
+{
+    struct region r = {{0}, {0}, {0}};
+    for (int d = 0; d < shape.ndim; d++) {
+        r.step[d] = 1;
+        r.size[d] = shape.size[d];
+    }
+    return r;
+}
+
+static const ag_value *slice_input(ag_place where, const char *function, ag_tensor x, int *dim)
+{
+    char text[AG_SHAPE_TEXT];
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, function, x);
+    if (v == NULL) {
+        return NULL;
+    }
+    if (*dim < -(int)v->ndim || *dim >= (int)v->ndim) {
+        ag_error_raise(where, AG_ERROR_INDEX, "%s: dimension %d is out of range for %s", function, *dim,
+                       ag_shape_format(ag_value_shape_of(v), text, sizeof(text)));
+        return NULL;
+    }
+    *dim += *dim < 0 ? v->ndim : 0;
+    return v;
+}
+
+static int64_t clip(int64_t i, int64_t n)
+{
+    i = i < 0 ? (i < -n ? 0 : i + n) : i;
+    return i > n ? n : i;
+}
+
+ag_tensor ag_slice_at(ag_place where, ag_tensor x, int dim, int64_t start, int64_t stop, int64_t step)
+{
+    const ag_value *v = slice_input(where, "ag_slice", x, &dim);
+    if (v == NULL) {
+        return AG_NIL;
+    }
+    if (step < 1) {
+        ag_error_raise(where, AG_ERROR_VALUE, "ag_slice: the step is %lld; it must be at least 1", (long long)step);
+        return AG_NIL;
+    }
+    struct region r = whole(ag_value_shape_of(v));
+    start = clip(start, v->size[dim]);
+    stop = clip(stop, v->size[dim]);
+    int64_t length = stop > start ? stop - start : 0;
+    r.start[dim] = start;
+    r.step[dim] = length > 0 && step < length ? step : 1;
+    r.size[dim] = length == 0 ? 0 : (length - 1) / step + 1;
+    return ag_apply(where, &op_slice, 1, &x, &r, NULL);
+}
+
+ag_tensor ag_narrow_at(ag_place where, ag_tensor x, int dim, int64_t start, int64_t length)
+{
+    char text[AG_SHAPE_TEXT];
+    const ag_value *v = slice_input(where, "ag_narrow", x, &dim);
+    if (v == NULL) {
+        return AG_NIL;
+    }
+    if (start < 0 || length < 0 || start > v->size[dim] || length > v->size[dim] - start) {
+        ag_error_raise(where, AG_ERROR_INDEX, "ag_narrow: %lld elements from %lld are not within dimension %d of %s",
+                       (long long)length, (long long)start, dim,
+                       ag_shape_format(ag_value_shape_of(v), text, sizeof(text)));
+        return AG_NIL;
+    }
+    struct region r = whole(ag_value_shape_of(v));
+    r.start[dim] = start;
+    r.size[dim] = length;
+    return ag_apply(where, &op_slice, 1, &x, &r, NULL);
+}
+
+/* ---- region_place: what slice's derivative is when it is recorded --------------------------------------------------------------
+ * y = zeros(shape), y[start + k step] = g[k]
+ * dg[k] = dy[start + k step] */
+
+struct place_params {
+    struct region region;
+    ag_shape shape;
+};
+
+static bool region_place_shape(ag_call *call)
+{
+    const struct place_params *p = ag_call_params(call);
+    return ag_call_output(call, 0, ag_call_input(call, 0)->dtype, p->shape);
+}
+
+static bool region_place_forward(ag_call *call)
+{
+    const struct place_params *p = ag_call_params(call);
+    const ag_array *g = ag_call_input(call, 0), *y = ag_call_result(call, 0);
+    int64_t stride[AG_MAX_DIMS], offset = 0;
+    size_t item = ag_dtype_size(y->dtype);
+    memset(y->data, 0, (size_t)y->numel * item);
+    for (int d = 0; d < y->ndim; d++) {
+        stride[d] = y->stride[d] * p->region.step[d];
+        offset += y->stride[d] * p->region.start[d];
+    }
+    ag_array part = {(char *)y->data + offset * (int64_t)item, y->dtype, g->ndim, g->numel, g->size, stride};
+    if (g->numel > 0) {
+        ag_array_copy(part, *g);
+    }
+    return true;
+}
+
+static void region_place_backward(ag_sweep *s)
+{
+    const struct place_params *p = ag_sweep_params(s);
+    ag_tensor dy = ag_sweep_grad(s, 0);
+    ag_sweep_add(s, 0, ag_apply(AG_HERE, &op_slice, 1, &dy, &p->region, NULL));
+}
+
+AG_OP(region_place){.size = sizeof(struct ag_op), .name = "region_place", .formula = "y[start + k step] = g[k], else 0",
+                    .derivative = "dg[k] = dy[start + k step]", .inputs = 1, .outputs = 1,
+                    .params = sizeof(struct place_params), .orders = AG_ORDERS_ANY, .shape = region_place_shape,
+                    .forward = region_place_forward, .backward = region_place_backward};
+
+ag_tensor ag_region_place(ag_shape shape, const int64_t *start, const int64_t *step, ag_tensor g)
+{
+    struct place_params p = {.shape = shape};
+    ag_shape part = ag_shape_of(g);
+    for (int d = 0; d < shape.ndim; d++) {
+        p.region.start[d] = start[d];
+        p.region.step[d] = step[d];
+        p.region.size[d] = part.size[d];
+    }
+    return ag_apply(AG_HERE, &op_region_place, 1, &g, &p, NULL);
+}
+
+ag_tensor ag_select_at(ag_place where, ag_tensor x, int dim, int64_t index)
+{
+    char text[AG_SHAPE_TEXT];
+    const ag_value *v = slice_input(where, "ag_select", x, &dim);
+    if (v == NULL) {
+        return AG_NIL;
+    }
+    if (index < -v->size[dim] || index >= v->size[dim]) {
+        ag_error_raise(where, AG_ERROR_INDEX, "ag_select: index %lld is out of range for dimension %d of %s",
+                       (long long)index, dim, ag_shape_format(ag_value_shape_of(v), text, sizeof(text)));
+        return AG_NIL;
+    }
+    ag_frame frame = ag_frame_begin();
+    ag_tensor row = ag_narrow_at(where, x, dim, index < 0 ? index + v->size[dim] : index, 1);
+    return ag_frame_end(frame, ag_squeeze_at(where, row, dim));
+}
+
+#ifdef WENGERT_SAMPLES
+AG_SAMPLES(slice)
+{
+    SAMPLE("a[:, 1:3]") {
+        sample_result(s, ag_slice(sample_float(s, "a", AG_SHAPE(3, 5)), 1, 1, 3, 1));
+    }
+    SAMPLE("a[::2, -4:-1] * a[0:2, 1:4]") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE(3, 5));
+        sample_result(s, ag_mul(ag_slice(ag_slice(a, 0, 0, 3, 2), 1, -4, -1, 1),
+                                ag_slice(ag_slice(a, 0, 0, 2, 1), -1, 1, 4, 1)));
+    }
+    SAMPLE("a[2:1, 3:100:3]") {
+        sample_result(s, ag_slice(ag_slice(sample_float(s, "a", AG_SHAPE(3, 8)), 0, 2, 1, 1), 1, 3, 100, 3));
+    }
+    SAMPLE("a.narrow(1, 2, 3) + a.select(1, -1).unsqueeze(1)") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 5));
+        sample_result(s, ag_add(ag_narrow(a, 1, 2, 3), ag_unsqueeze(ag_select(a, 1, -1), 1)));
+    }
+    SAMPLE("a[1] * a[0]") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE(3, 2, 2));
+        sample_result(s, ag_mul(ag_select(a, 0, 1), ag_select(a, 0, 0)));
+    }
+    REFUSES("ag_slice: the step is 0; it must be at least 1") {
+        ag_slice(sample_float(s, "a", AG_SHAPE(3, 5)), 1, 0, 3, 0);
+    }
+    REFUSES("ag_slice: dimension 2 is out of range for (3,5)") {
+        ag_slice(sample_float(s, "a", AG_SHAPE(3, 5)), 2, 0, 3, 1);
+    }
+    REFUSES("ag_narrow: 3 elements from 3 are not within dimension 1 of (3,5)") {
+        ag_narrow(sample_float(s, "a", AG_SHAPE(3, 5)), 1, 3, 3);
+    }
+    REFUSES("ag_select: index 5 is out of range for dimension 1 of (3,5)") {
+        ag_select(sample_float(s, "a", AG_SHAPE(3, 5)), 1, 5);
+    }
+}
+AG_SAMPLES(region_place)
+{
+    SAMPLE("F.pad(a, (1, 2))") {
+        const int64_t start[2] = {0, 1}, step[2] = {1, 1};
+        sample_result(s, ag_region_place(AG_SHAPE(2, 6), start, step, sample_float(s, "a", AG_SHAPE(2, 3))));
+    }
+    REFUSES("ag_shape_of: a tensor is needed, got none") {
+        const int64_t start[1] = {0}, step[1] = {1};
+        ag_region_place(AG_SHAPE(2), start, step, AG_NONE);
+    }
+}
+#endif
