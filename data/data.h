@@ -84,7 +84,8 @@ typedef struct data_loader_config {
     int64_t batch;  /* samples a batch; default 1 */
     bool shuffle;   /* a new order every epoch; default false */
     bool drop_last; /* leaves out a last batch that is not full; default false */
-    int prefetch;   /* batches prepared ahead by a thread of the loader's own; 0: none; default 2 */
+    int prefetch;   /* batches prepared ahead by a thread of the loader's own; 0: none; default 2 (small batches of
+                     * arrays are copied sooner than a thread could be asked for them, and get none) */
 } data_loader_config;
 
 typedef struct data_batch {

@@ -1,11 +1,12 @@
 /*
  * IDX files, plain or compressed with gzip. Knows bytes and files, nothing of samples or batches.
  *
- * The format, all numbers big-endian: two zero bytes, a byte for the element type (0x08: unsigned bytes), a byte for the
- * number of dimensions, four bytes for each size, then the elements in row-major order.
+ * The format, all numbers big-endian: two zero bytes, a byte for the element type (0x08: unsigned
+ * bytes), a byte for the number of dimensions, four bytes for each size, then the elements in
+ * row-major order.
  *
- * Nothing in a file is believed before it is checked: memory grows with the bytes that were really there, never with what
- * a header claims.
+ * Nothing in a file is believed before it is checked: memory grows with the bytes that were really
+ * there, never with what a header claims.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -62,7 +63,7 @@ const char *data_sizes_format(int ndim, const int64_t *size, char text[DATA_SIZE
     return text;
 }
 
-/* ---- bytes out of a file ----------------------------------------------------------------------------------------- */
+/* ---- bytes out of a file --------------------------------------------------------------------- */
 
 /* Makes sure that at least one byte is waiting; false at the end of the file and after a fault. */
 static bool fill(struct reader *r)
@@ -160,7 +161,7 @@ static void drain(struct reader *r)
     }
 }
 
-/* ---- opening, closing, complaining ------------------------------------------------------------------------------- */
+/* ---- opening, closing, complaining ----------------------------------------------------------- */
 
 static char *join(const char *a, const char *b)
 {
@@ -270,7 +271,8 @@ static ag_error raise_fault(struct reader *r)
     return out_of_memory(r, r->path);
 }
 
-/* Raises a mistake in the format. In a compressed file corrupt compression may be behind it: then that is said. */
+/* Raises a mistake in the format. In a compressed file corrupt compression may be behind it: then
+ * that is said. */
 AG_PRINTF(2, 3)
 static ag_error malformed(struct reader *r, const char *format, ...)
 {
@@ -289,7 +291,7 @@ static ag_error malformed(struct reader *r, const char *format, ...)
     return ag_error_raise(r->where, AG_ERROR_FORMAT, "%s: %s: %s", r->function, r->path, reason);
 }
 
-/* ---- the format -------------------------------------------------------------------------------------------------- */
+/* ---- the format ------------------------------------------------------------------------------ */
 
 static const char *element_type(int code)
 {

@@ -16,17 +16,20 @@ struct data_set {
     ag_shape x_shape, y_shape;
     ag_dtype x_dtype, y_dtype;
     size_t x_bytes, y_bytes; /* of one sample */
+    bool quick;              /* reading a sample is about as fast as copying it */
 };
 
 /* What a failed constructor gives: no samples, and no holder counts. */
 data_set *data_set_nil(void);
 bool data_set_is_nil(const data_set *set);
-/* One sample into x and y, neither NULL, i in range, from any thread. An error is not raised: it is returned and its message
- * written, for the thread that wanted the sample to raise with ag_error_hand_over(). */
+/* One sample into x and y, neither NULL, i in range, from any thread. An error is not raised: it is
+ * returned and its message written, for the thread that wanted the sample to raise with
+ * ag_error_hand_over(). */
 #define DATA_MESSAGE 1024
 ag_error data_set_copy_caught(data_set *set, int64_t i, void *x, void *y,
                               char message[DATA_MESSAGE]);
-/* A set of the library's own, in the name of the function that the user called. Takes `state`: released on an error too. */
+/* A set of the library's own, in the name of the function that the user called. Takes `state`:
+ * released on an error too. */
 data_set *data_set_make(ag_place where, const char *function, const data_set_type *type,
                         void *state, int64_t n, ag_shape x_shape, ag_dtype x_dtype,
                         ag_shape y_shape, ag_dtype y_dtype);

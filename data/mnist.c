@@ -1,5 +1,6 @@
 /*
- * Labelled images from a pair of IDX files. The pixels stay bytes in memory; they become numbers when a sample is read.
+ * Labelled images from a pair of IDX files. The pixels stay bytes in memory; they become numbers
+ * when a sample is read.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -14,7 +14,8 @@
 /* libpng refuses more by default, and so do many viewers. */
 enum { MOST_PIXELS_A_SIDE = 1000000 };
 
-/* A new file beside `path`, so that renaming it cannot cross file systems. Exclusive: two writers never share one. */
+/* A new file beside `path`, so that renaming it cannot cross file systems. Exclusive: two writers
+ * never share one. */
 static FILE *open_beside(const char *path, char **name)
 {
     static atomic_uint serial;

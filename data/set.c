@@ -1,7 +1,9 @@
 /*
- * Datasets: counted holders, reading one sample, arrays, subsets, splits. Knows nothing of files or batches.
+ * Datasets: counted holders, reading one sample, arrays, subsets, splits. Knows nothing of files or
+ * batches.
  *
- * A set never changes once it is made, and its holders are counted atomically: any number of threads may read and free.
+ * A set never changes once it is made, and its holders are counted atomically: any number of
+ * threads may read and free.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +25,7 @@ bool data_set_is_nil(const data_set *set)
     return set == NULL || set == &nil_set;
 }
 
-/* ---- making ------------------------------------------------------------------------------------------------------ */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static bool dtype_known(ag_dtype dtype)
 {
@@ -86,6 +88,7 @@ static data_set *set_make(ag_place where, const char *function, const data_set_t
     set->y_dtype = y_dtype;
     set->x_bytes = x_bytes;
     set->y_bytes = y_bytes;
+    set->quick = false;
     return set;
 }
 
@@ -139,7 +142,7 @@ void data_set_free(data_set *set)
     }
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------------------ */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 int64_t data_set_size(const data_set *set)
 {
@@ -166,11 +169,13 @@ ag_dtype data_set_y_dtype(const data_set *set)
     return set == NULL ? nil_set.y_dtype : set->y_dtype;
 }
 
-/* One sample into x and y, neither NULL, i in range. While it runs, errors are captured: nobody can clear them. */
+/* One sample into x and y, neither NULL, i in range. While it runs, errors are captured: nobody can
+ * clear them. */
 static ag_error set_copy(data_set *set, int64_t i, void *x, void *y)
 {
     ag_error error = set->type.read(set->state, i, x, y);
-    /* A read function may raise and forget to return it, or return an error that it did not raise. */
+    /* A read function may raise and forget to return it, or return an error that it did not raise.
+     */
     if (ag_error_code() != AG_OK) {
         return ag_error_code();
     }
@@ -225,7 +230,7 @@ ag_error data_set_read_at(ag_place where, data_set *set, int64_t i, void *x, voi
     return error != AG_OK ? ag_error_hand_over(error, message) : AG_OK;
 }
 
-/* ---- arrays ------------------------------------------------------------------------------------------------------ */
+/* ---- arrays ---------------------------------------------------------------------------------- */
 
 struct arrays {
     size_t x_bytes, y_bytes;
@@ -322,6 +327,7 @@ data_set *data_arrays_at(ag_place where, int64_t n, const void *x, ag_shape x_sh
     if (set == &nil_set) {
         return set;
     }
+    set->quick = true;
     self->x_bytes = set->x_bytes;
     self->y_bytes = set->y_bytes;
     self->x = copy_samples(where, "inputs", n, x, set->x_bytes, x_dtype);
@@ -333,7 +339,7 @@ data_set *data_arrays_at(ag_place where, int64_t n, const void *x, ag_shape x_sh
     return set;
 }
 
-/* ---- subsets and splits ------------------------------------------------------------------------------------------ */
+/* ---- subsets and splits ---------------------------------------------------------------------- */
 
 struct subset {
     data_set *of;
@@ -377,8 +383,12 @@ static data_set *subset_make(ag_place where, const char *function, data_set *set
     }
     self->of = data_set_share(set);
     self->indices = copy;
-    return data_set_make(where, function, &subset_type, self, n, set->x_shape, set->x_dtype,
-                         set->y_shape, set->y_dtype);
+    data_set *part = data_set_make(where, function, &subset_type, self, n, set->x_shape,
+                                   set->x_dtype, set->y_shape, set->y_dtype);
+    if (!data_set_is_nil(part)) {
+        part->quick = set->quick;
+    }
+    return part;
 }
 
 data_set *data_subset_at(ag_place where, data_set *set, int64_t n, const int64_t *indices)

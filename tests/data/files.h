@@ -1,5 +1,6 @@
 /*
- * What the tests of this folder share: files that vanish after the test, and errors that do not end the process.
+ * What the tests of this folder share: files that vanish after the test, and errors that do not end
+ * the process.
  */
 #ifndef WENGERT_TESTS_DATA_FILES_H
 #define WENGERT_TESTS_DATA_FILES_H
@@ -33,7 +34,8 @@ static void test_handler(ag_error code, const char *message, void *user)
 static void test_begin(void)
 {
     const char *temporary = getenv("TMPDIR");
-    snprintf(test_folder, sizeof test_folder, "%s/wengert-test-XXXXXX", temporary != NULL ? temporary : "/tmp");
+    snprintf(test_folder, sizeof test_folder, "%s/wengert-test-XXXXXX",
+             temporary != NULL ? temporary : "/tmp");
     ck_assert_ptr_nonnull(mkdtemp(test_folder));
     ag_error_set_handler(test_handler, NULL);
     test_errors = 0;
@@ -92,10 +94,10 @@ static inline size_t test_gzip(const void *bytes, size_t n, unsigned char *out, 
 /* Whether the thread's error has this code and its message begins so; forgets it. */
 static inline void test_expect(ag_error code, const char *begin)
 {
-    ck_assert_msg(ag_error_code() == code, "%s instead of %s: %s", ag_error_name(ag_error_code()), ag_error_name(code),
-                  ag_error_message());
-    ck_assert_msg(strncmp(ag_error_message(), begin, strlen(begin)) == 0, "the message is: %s\ninstead of:     %s",
-                  ag_error_message(), begin);
+    ck_assert_msg(ag_error_code() == code, "%s instead of %s: %s", ag_error_name(ag_error_code()),
+                  ag_error_name(code), ag_error_message());
+    ck_assert_msg(strncmp(ag_error_message(), begin, strlen(begin)) == 0,
+                  "the message is: %s\ninstead of:     %s", ag_error_message(), begin);
     ag_error_clear();
 }
 

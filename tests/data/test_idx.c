@@ -4,7 +4,9 @@
 #include "files.h"
 
 /* 2 x 3 elements. */
-static const unsigned char small[] = { 0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 10, 20, 30, 40, 50, 255 };
+static const unsigned char small[] = {
+    0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 10, 20, 30, 40, 50, 255
+};
 
 static void expect_small(const data_idx *idx)
 {
@@ -114,14 +116,16 @@ START_TEST(missing_files_and_folders_are_named)
     data_idx idx;
     ck_assert_int_eq(data_idx_read(test_path("none"), &idx), AG_ERROR_FILE);
     ck_assert_ptr_nonnull(strstr(ag_error_message(), "test_idx.c:"));
-    test_expect(AG_ERROR_FILE, test_says("data_idx_read", "none", "no such file, with or without .gz"));
+    test_expect(AG_ERROR_FILE,
+                test_says("data_idx_read", "none", "no such file, with or without .gz"));
     expect_nothing(&idx);
     ck_assert_int_eq(mkdir(test_path("folder"), 0700), 0);
     data_idx_read(test_path("folder"), &idx);
     test_expect(AG_ERROR_FILE, test_says("data_idx_read", "folder", "is a directory, not a file"));
     ck_assert_int_eq(mkdir(test_path("other.gz"), 0700), 0);
     data_idx_read(test_path("other"), &idx);
-    test_expect(AG_ERROR_FILE, test_says("data_idx_read", "other.gz", "is a directory, not a file"));
+    test_expect(AG_ERROR_FILE,
+                test_says("data_idx_read", "other.gz", "is a directory, not a file"));
     test_write("file", "x", 1);
     data_idx_read(test_path("file/inside"), &idx);
     test_expect(AG_ERROR_FILE, test_says("data_idx_read", "file/inside", "Not a directory"));
@@ -134,8 +138,10 @@ END_TEST
 START_TEST(headers_that_make_no_sense_are_explained)
 {
     refuse("", 0, AG_ERROR_FORMAT, "the file is empty");
-    refuse("\x89PNG....", 8, AG_ERROR_FORMAT, "not an IDX file: it begins with 89 50 instead of 00 00");
-    refuse("\0\1\10\1....", 8, AG_ERROR_FORMAT, "not an IDX file: it begins with 00 01 instead of 00 00");
+    refuse("\x89PNG....", 8, AG_ERROR_FORMAT,
+           "not an IDX file: it begins with 89 50 instead of 00 00");
+    refuse("\0\1\10\1....", 8, AG_ERROR_FORMAT,
+           "not an IDX file: it begins with 00 01 instead of 00 00");
     refuse("\0\0\x0d\1....", 8, AG_ERROR_FORMAT,
            "byte 2: element type 0x0d (32-bit floats); only 0x08 (unsigned bytes) is read");
     refuse("\0\0\x77\1....", 8, AG_ERROR_FORMAT,
@@ -150,11 +156,15 @@ START_TEST(every_other_element_type_is_named)
     static const struct {
         unsigned char code;
         const char *name;
-    } types[] = { { 0x09, "signed bytes" }, { 0x0b, "16-bit integers" }, { 0x0c, "32-bit integers" },
-                  { 0x0d, "32-bit floats" }, { 0x0e, "64-bit floats" } };
+    } types[] = { { 0x09, "signed bytes" },
+                  { 0x0b, "16-bit integers" },
+                  { 0x0c, "32-bit integers" },
+                  { 0x0d, "32-bit floats" },
+                  { 0x0e, "64-bit floats" } };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         char rest[128];
-        snprintf(rest, sizeof rest, "byte 2: element type 0x%02x (%s); only", types[i].code, types[i].name);
+        snprintf(rest, sizeof rest, "byte 2: element type 0x%02x (%s); only", types[i].code,
+                 types[i].name);
         unsigned char bytes[] = { 0, 0, types[i].code, 1, 0, 0, 0, 0 };
         refuse(bytes, sizeof bytes, AG_ERROR_FORMAT, rest);
     }
@@ -166,12 +176,14 @@ START_TEST(sizes_are_not_believed)
     unsigned char bytes[36] = { 0, 0, 8, 8 };
     memset(bytes + 4, 0xff, 32);
     refuse(bytes, sizeof bytes, AG_ERROR_FORMAT,
-           "bytes 4 to 35: the sizes 4294967295 x 4294967295 x 4294967295 x 4294967295 x 4294967295 x 4294967295 x "
+           "bytes 4 to 35: the sizes 4294967295 x 4294967295 x 4294967295 x 4294967295 x "
+           "4294967295 x 4294967295 x "
            "4294967295 x 4294967295 are too large");
     /* Just below the limit: nothing like that much memory may be asked for. */
     unsigned char two[13] = { 0, 0, 8, 2, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1 };
     refuse(two, sizeof two, AG_ERROR_FORMAT,
-           "truncated: the header says 2147483647 x 4294967295, so 9223372030412324877 bytes are expected; found 13");
+           "truncated: the header says 2147483647 x 4294967295, so 9223372030412324877 bytes are "
+           "expected; found 13");
 }
 END_TEST
 
@@ -180,9 +192,11 @@ START_TEST(every_truncation_says_expected_and_found)
     for (size_t n = 1; n < sizeof small; n++) {
         char rest[128];
         if (n < 4) {
-            snprintf(rest, sizeof rest, "truncated: an IDX file begins with 4 bytes of header, found %zu", n);
+            snprintf(rest, sizeof rest,
+                     "truncated: an IDX file begins with 4 bytes of header, found %zu", n);
         } else if (n < 12) {
-            snprintf(rest, sizeof rest, "truncated: a header with 2 sizes has 12 bytes, found %zu", n);
+            snprintf(rest, sizeof rest, "truncated: a header with 2 sizes has 12 bytes, found %zu",
+                     n);
         } else {
             snprintf(rest, sizeof rest,
                      "truncated: the header says 2 x 3, so 18 bytes are expected; found %zu (", n);
@@ -196,11 +210,13 @@ START_TEST(bytes_too_many_are_an_error)
 {
     unsigned char bytes[sizeof small + 5] = { 0 }, packed[256];
     memcpy(bytes, small, sizeof small);
-    refuse(bytes, sizeof bytes, AG_ERROR_FORMAT,
-           "longer than its header says: the header says 2 x 3, so 18 bytes are expected; found 23");
+    refuse(
+        bytes, sizeof bytes, AG_ERROR_FORMAT,
+        "longer than its header says: the header says 2 x 3, so 18 bytes are expected; found 23");
     size_t n = test_gzip(bytes, sizeof bytes, packed, sizeof packed);
     refuse(packed, n, AG_ERROR_FORMAT,
-           "longer than its header says: the header says 2 x 3, so 18 bytes are expected when decompressed; found 23");
+           "longer than its header says: the header says 2 x 3, so 18 bytes are expected when "
+           "decompressed; found 23");
 }
 END_TEST
 
@@ -216,13 +232,15 @@ START_TEST(every_truncation_of_a_compressed_file_is_found)
     }
     char rest[160];
     snprintf(rest, sizeof rest,
-             "truncated: the compressed data ends in the middle, at byte %zu of the file; 18 bytes decompressed, at least "
+             "truncated: the compressed data ends in the middle, at byte %zu of the file; 18 bytes "
+             "decompressed, at least "
              "18 expected",
              n - 8);
     refuse(packed, n - 8, AG_ERROR_FORMAT, rest);
     n = test_gzip(small, sizeof small - 2, packed, sizeof packed);
-    refuse(packed, n, AG_ERROR_FORMAT,
-           "truncated: the header says 2 x 3, so 18 bytes are expected when decompressed; found 16");
+    refuse(
+        packed, n, AG_ERROR_FORMAT,
+        "truncated: the header says 2 x 3, so 18 bytes are expected when decompressed; found 16");
 }
 END_TEST
 
@@ -237,7 +255,8 @@ START_TEST(no_flipped_bit_of_a_compressed_file_gives_other_numbers)
         data_idx idx;
         ag_error error = data_idx_read(test_write("broken", broken, n), &idx);
         if (error == AG_OK) {
-            expect_small(&idx); /* time stamp, origin and the like, and the last unused bits, may change */
+            expect_small(
+                &idx); /* time stamp, origin and the like, and the last unused bits, may change */
         } else {
             ck_assert_int_eq(error, AG_ERROR_FORMAT);
             test_expect(AG_ERROR_FORMAT, test_says("data_idx_read", "broken", ""));
@@ -256,21 +275,28 @@ START_TEST(corrupt_compression_is_called_so)
     size_t n = test_gzip(small, sizeof small, packed, sizeof packed);
     char rest[160];
     packed[n - 5] ^= 1; /* the checksum */
-    snprintf(rest, sizeof rest, "corrupt gzip data before byte %zu of the file (18 bytes decompressed): incorrect data check",
+    snprintf(rest, sizeof rest,
+             "corrupt gzip data before byte %zu of the file (18 bytes decompressed): incorrect "
+             "data check",
              n - 4);
     refuse(packed, n, AG_ERROR_FORMAT, rest);
     packed[n - 5] ^= 1;
     packed[n - 1] ^= 1; /* the length */
     snprintf(rest, sizeof rest,
-             "corrupt gzip data before byte %zu of the file (18 bytes decompressed): incorrect length check", n);
+             "corrupt gzip data before byte %zu of the file (18 bytes decompressed): incorrect "
+             "length check",
+             n);
     refuse(packed, n, AG_ERROR_FORMAT, rest);
     packed[n - 1] ^= 1;
     packed[2] = 3; /* the method */
     refuse(packed, n, AG_ERROR_FORMAT,
-           "corrupt gzip data before byte 4 of the file (0 bytes decompressed): unknown compression method");
+           "corrupt gzip data before byte 4 of the file (0 bytes decompressed): unknown "
+           "compression method");
     packed[2] = 8;
     memcpy(packed + n, "junk", 4);
-    snprintf(rest, sizeof rest, "something that is not gzip data follows the compressed data at byte %zu of the file", n);
+    snprintf(rest, sizeof rest,
+             "something that is not gzip data follows the compressed data at byte %zu of the file",
+             n);
     refuse(packed, n + 4, AG_ERROR_FORMAT, rest);
 }
 END_TEST

@@ -1,5 +1,6 @@
 /*
- * Loaders: which samples come in which batch, who may write where, and what becomes of errors on the loader's thread.
+ * Loaders: which samples come in which batch, who may write where, and what becomes of errors on
+ * the loader's thread.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -9,7 +10,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-/* ---- counting calls of the allocator ----------------------------------------------------------------------------- */
+/* ---- counting calls of the allocator --------------------------------------------------------- */
 
 #ifdef __has_feature
 #define FEATURE(x) __has_feature(x)
@@ -53,14 +54,14 @@ static int64_t allocation_calls(void)
 }
 #endif
 
-/* ---- a set that can be slow and can fail ------------------------------------------------------------------------- */
+/* ---- a set that can be slow and can fail ----------------------------------------------------- */
 
 struct source {
-    int64_t bad;       /* this sample cannot be read; -1: all can */
-    long nanoseconds;  /* that a sample takes */
+    int64_t bad;      /* this sample cannot be read; -1: all can */
+    long nanoseconds; /* that a sample takes */
     atomic_long reads;
     atomic_int released;
-    pthread_t reader;  /* who read last */
+    pthread_t reader; /* who read last */
 };
 
 static ag_error source_read(void *state, int64_t i, void *x, void *y)
@@ -86,11 +87,13 @@ static void source_release(void *state)
     atomic_fetch_add(&((struct source *)state)->released, 1);
 }
 
-static const data_set_type source_type = { sizeof(data_set_type), "source", source_read, source_release };
+static const data_set_type source_type = { sizeof(data_set_type), "source", source_read,
+                                           source_release };
 
 static data_set *source_set(struct source *source, int64_t n)
 {
-    return data_set_new(&source_type, source, n, AG_SHAPE(2), AG_FLOAT32, AG_SHAPE_SCALAR, AG_INT64);
+    return data_set_new(&source_type, source, n, AG_SHAPE(2), AG_FLOAT32, AG_SHAPE_SCALAR,
+                        AG_INT64);
 }
 
 /* Samples whose target is their index. */
@@ -142,12 +145,13 @@ static int64_t epoch(data_loader *loader, int64_t batch, int64_t *order)
     return n;
 }
 
-/* ---- batches and order ------------------------------------------------------------------------------------------- */
+/* ---- batches and order ----------------------------------------------------------------------- */
 
 START_TEST(batches_come_in_order_and_the_last_may_be_short)
 {
     for (int p = 0; p < PREFETCHES; p++) {
-        data_loader *loader = data_loader_new(counting(10), config(4, false, false, prefetches[p]), NULL);
+        data_loader *loader =
+            data_loader_new(counting(10), config(4, false, false, prefetches[p]), NULL);
         ck_assert_int_eq(data_loader_batches(loader), 3);
         for (int e = 0; e < 3; e++) {
             int64_t order[10];
@@ -166,7 +170,8 @@ START_TEST(drop_last_leaves_out_what_does_not_fill_a_batch)
 {
     for (int p = 0; p < PREFETCHES; p++) {
         int64_t order[12];
-        data_loader *loader = data_loader_new(counting(11), config(4, false, true, prefetches[p]), NULL);
+        data_loader *loader =
+            data_loader_new(counting(11), config(4, false, true, prefetches[p]), NULL);
         ck_assert_int_eq(data_loader_batches(loader), 2);
         ck_assert_int_eq(epoch(loader, 4, order), 8);
         data_loader_free(loader);
@@ -183,7 +188,8 @@ START_TEST(batches_larger_than_the_set_hold_all_of_it)
     for (int p = 0; p < PREFETCHES; p++) {
         for (int i = 0; i < 3; i++) {
             int64_t order[3];
-            data_loader *loader = data_loader_new(counting(3), config(batch[i], false, false, prefetches[p]), NULL);
+            data_loader *loader =
+                data_loader_new(counting(3), config(batch[i], false, false, prefetches[p]), NULL);
             ck_assert_int_eq(data_loader_batches(loader), 1);
             ck_assert_int_eq(epoch(loader, batch[i], order), 3);
             data_loader_rewind(loader);
@@ -269,7 +275,8 @@ START_TEST(rewinding_in_the_middle_begins_a_new_epoch)
     for (int p = 0; p < 2; p++) { /* 0: without a thread */
         struct source source = { .bad = -1, .nanoseconds = 20000 };
         ag_rng rng = ag_rng_seed(3);
-        data_loader *loader = data_loader_new(source_set(&source, 100), config(7, true, false, 3 * p), &rng);
+        data_loader *loader =
+            data_loader_new(source_set(&source, 100), config(7, true, false, 3 * p), &rng);
         data_batch b;
         for (int batches = 1; batches < 20; batches++) {
             for (int i = 0; i < batches % 15; i++) {
@@ -289,14 +296,40 @@ START_TEST(rewinding_in_the_middle_begins_a_new_epoch)
 }
 END_TEST
 
+START_TEST(small_batches_of_arrays_are_what_they_are_without_a_thread)
+{
+    float x[20];
+    int64_t y[10];
+    for (int i = 0; i < 10; i++) {
+        x[2 * i] = (float)i;
+        x[2 * i + 1] = (float)-i;
+        y[i] = i;
+    }
+    for (int p = 0; p < PREFETCHES; p++) {
+        data_set *set = data_arrays(10, x, AG_SHAPE(2), AG_FLOAT32, y, AG_SHAPE_SCALAR, AG_INT64);
+        data_set *part = data_subset(set, 9, y + 1);
+        data_set_free(set);
+        data_loader *loader = data_loader_new(part, config(4, false, false, prefetches[p]), NULL);
+        for (int e = 0; e < 3; e++) {
+            int64_t order[9];
+            ck_assert_int_eq(epoch(loader, 4, order), 9);
+            ck_assert_mem_eq(order, y + 1, sizeof order);
+            data_loader_rewind(loader);
+        }
+        data_loader_free(loader);
+    }
+}
+END_TEST
+
 START_TEST(the_thread_works_ahead_as_far_as_asked)
 {
     struct source source = { .bad = -1 };
-    data_loader *loader = data_loader_new(source_set(&source, 1000), config(10, false, false, 3), NULL);
+    data_loader *loader =
+        data_loader_new(source_set(&source, 1000), config(10, false, false, 3), NULL);
     data_batch b;
     ck_assert(data_loader_next(loader, &b));
     /* The lent batch and three more, not one beyond, however long it may take. */
-    for (int wait = 0; wait < 2000 && atomic_load(&source.reads) < 40; wait++) {
+    for (int wait = 0; wait < 20000 && atomic_load(&source.reads) < 40; wait++) {
         nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
     }
     nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
@@ -306,12 +339,13 @@ START_TEST(the_thread_works_ahead_as_far_as_asked)
 }
 END_TEST
 
-/* ---- lending ----------------------------------------------------------------------------------------------------- */
+/* ---- lending --------------------------------------------------------------------------------- */
 
 START_TEST(a_batch_is_lent_until_the_next_call)
 {
     for (int p = 0; p < PREFETCHES; p++) {
-        data_loader *loader = data_loader_new(counting(20), config(4, false, false, prefetches[p]), NULL);
+        data_loader *loader =
+            data_loader_new(counting(20), config(4, false, false, prefetches[p]), NULL);
         data_batch first, second;
         ck_assert(data_loader_next(loader, &first));
         ck_assert(ag_is_alive(first.x));
@@ -329,7 +363,8 @@ END_TEST
 START_TEST(a_batch_that_is_still_held_is_not_overwritten)
 {
     for (int p = 0; p < PREFETCHES; p++) {
-        data_loader *loader = data_loader_new(counting(22), config(4, false, false, prefetches[p]), NULL);
+        data_loader *loader =
+            data_loader_new(counting(22), config(4, false, false, prefetches[p]), NULL);
         ag_scope scope = { 0 };
         ag_begin(&scope);
         data_batch b;
@@ -340,7 +375,8 @@ START_TEST(a_batch_that_is_still_held_is_not_overwritten)
             y[n++] = ag_detach(b.y);
         }
         ck_assert_int_eq(n, 6);
-        for (int round = 0; round < 2; round++) { /* nor by the next epoch, nor when the loader is gone */
+        for (int round = 0; round < 2;
+             round++) { /* nor by the next epoch, nor when the loader is gone */
             for (int64_t k = 0; k < n; k++) {
                 const float *numbers = ag_data(x[k]);
                 const int64_t *targets = ag_data(y[k]);
@@ -357,6 +393,36 @@ START_TEST(a_batch_that_is_still_held_is_not_overwritten)
             }
         }
         ag_end(&scope);
+    }
+}
+END_TEST
+
+START_TEST(what_backward_needs_is_not_overwritten)
+{
+    for (int p = 0; p < PREFETCHES; p++) {
+        data_loader *loader =
+            data_loader_new(counting(16), config(4, false, false, prefetches[p]), NULL);
+        ag_tensor w = ag_leaf(AG_SHAPE(4, 2), AG_FLOAT32, true);
+        ag_scope step = { 0 };
+        data_batch b;
+        for (int e = 0; e < 2; e++) {
+            ag_begin(&step);
+            ag_tensor total = AG_NONE;
+            while (data_loader_next(loader, &b)) { /* all batches of an epoch in one graph */
+                ag_tensor loss = ag_sum(ag_mul(b.x, w));
+                total = ag_is_none(total) ? loss : ag_add(total, loss);
+            }
+            ag_zero_grad(w);
+            ck_assert_int_eq(ag_backward(total), AG_OK);
+            const float *g = ag_data(ag_grad_of(w));
+            for (int i = 0; i < 4; i++) { /* i + (i + 4) + (i + 8) + (i + 12) */
+                ck_assert(g[2 * i] == (float)(4 * i + 24) && g[2 * i + 1] == -(float)(4 * i + 24));
+            }
+            data_loader_rewind(loader);
+        }
+        ag_end(&step);
+        ag_drop(&w);
+        data_loader_free(loader);
     }
 }
 END_TEST
@@ -379,7 +445,8 @@ START_TEST(steady_epochs_allocate_nothing)
 {
     for (int p = 0; p < PREFETCHES; p++) {
         ag_rng rng = ag_rng_seed(1);
-        data_loader *loader = data_loader_new(counting(1003), config(10, true, false, prefetches[p]), &rng);
+        data_loader *loader =
+            data_loader_new(counting(1003), config(10, true, false, prefetches[p]), &rng);
         ag_scope step = { 0 };
         int64_t calls = 0, buffers = 0;
         for (int e = 0; e < 6; e++) {
@@ -409,7 +476,8 @@ START_TEST(memory_comes_back)
     int64_t before = ag_memory().live_bytes;
     for (int p = 0; p < PREFETCHES; p++) {
         struct source source = { .bad = -1 };
-        data_loader *loader = data_loader_new(source_set(&source, 50), config(8, false, false, prefetches[p]), NULL);
+        data_loader *loader =
+            data_loader_new(source_set(&source, 50), config(8, false, false, prefetches[p]), NULL);
         data_batch b;
         ck_assert(data_loader_next(loader, &b));
         ck_assert_int_gt(ag_memory().live_bytes, before);
@@ -426,7 +494,8 @@ START_TEST(freeing_in_the_middle_does_not_wait_for_the_batch)
     for (int i = 0; i < 30; i++) {
         struct source source = { .bad = -1, .nanoseconds = 200000 };
         data_set *set = source_set(&source, 100000);
-        data_loader *loader = data_loader_new(data_set_share(set), config(50000, false, false, 2), NULL);
+        data_loader *loader =
+            data_loader_new(data_set_share(set), config(50000, false, false, 2), NULL);
         data_loader_free(loader); /* a whole batch would take ten seconds */
         ck_assert_int_eq(source.released, 0);
         data_set_free(set);
@@ -435,7 +504,7 @@ START_TEST(freeing_in_the_middle_does_not_wait_for_the_batch)
 }
 END_TEST
 
-/* ---- errors ------------------------------------------------------------------------------------------------------ */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static pthread_t user_thread;
 static atomic_int handled, handled_elsewhere;
@@ -454,10 +523,12 @@ START_TEST(errors_of_the_thread_are_raised_where_the_batch_is_asked_for)
     ag_error_set_handler(watching_handler, NULL);
     for (int p = 0; p < PREFETCHES; p++) {
         struct source source = { .bad = 9 };
-        data_loader *loader = data_loader_new(source_set(&source, 20), config(4, false, false, prefetches[p]), NULL);
+        data_loader *loader =
+            data_loader_new(source_set(&source, 20), config(4, false, false, prefetches[p]), NULL);
         data_batch b;
         atomic_store(&handled, 0);
-        nanosleep(&(struct timespec){ 0, 5000000 }, NULL); /* the thread has met it by now; nobody must know */
+        nanosleep(&(struct timespec){ 0, 5000000 },
+                  NULL); /* the thread has met it by now; nobody must know */
         ck_assert(data_loader_next(loader, &b));
         ck_assert(data_loader_next(loader, &b));
         ck_assert_int_eq(ag_error_code(), AG_OK);
@@ -474,9 +545,11 @@ START_TEST(errors_of_the_thread_are_raised_where_the_batch_is_asked_for)
         ck_assert(!data_loader_next(loader, &b)); /* the first error stays */
         data_loader_rewind(loader);
         ck_assert_int_eq(atomic_load(&handled), 1);
-        test_expect(AG_ERROR_FORMAT, "data_loader_next: batch 2, sample 9: source: cannot decode (");
+        test_expect(AG_ERROR_FORMAT,
+                    "data_loader_next: batch 2, sample 9: source: cannot decode (");
         ck_assert(!data_loader_next(loader, &b)); /* forgetting it does not mend the sample */
-        test_expect(AG_ERROR_FORMAT, "data_loader_next: batch 2, sample 9: source: cannot decode (");
+        test_expect(AG_ERROR_FORMAT,
+                    "data_loader_next: batch 2, sample 9: source: cannot decode (");
 
         source.bad = -1;
         data_loader_rewind(loader);
@@ -492,10 +565,12 @@ START_TEST(an_error_in_the_first_batch_can_be_rewound)
 {
     for (int p = 0; p < PREFETCHES; p++) {
         struct source source = { .bad = 0 };
-        data_loader *loader = data_loader_new(source_set(&source, 8), config(4, false, false, prefetches[p]), NULL);
+        data_loader *loader =
+            data_loader_new(source_set(&source, 8), config(4, false, false, prefetches[p]), NULL);
         data_batch b;
         ck_assert(!data_loader_next(loader, &b));
-        test_expect(AG_ERROR_FORMAT, "data_loader_next: batch 0, sample 0: source: cannot decode (");
+        test_expect(AG_ERROR_FORMAT,
+                    "data_loader_next: batch 0, sample 0: source: cannot decode (");
         source.bad = -1;
         data_loader_rewind(loader);
         int64_t order[8];
@@ -508,7 +583,8 @@ END_TEST
 START_TEST(an_error_that_nobody_asked_for_goes_with_its_loader)
 {
     struct source source = { .bad = 9 };
-    data_loader *loader = data_loader_new(source_set(&source, 20), config(4, false, false, 4), NULL);
+    data_loader *loader =
+        data_loader_new(source_set(&source, 20), config(4, false, false, 4), NULL);
     data_batch b;
     ck_assert(data_loader_next(loader, &b));
     nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
@@ -540,11 +616,14 @@ START_TEST(loaders_that_make_no_sense_are_refused)
 {
     refuse((data_loader_config){ .batch = 4 }, 10, NULL, AG_ERROR_VALUE,
            "data_loader_new: the config did not come from data_loader_defaults() (");
-    refuse(config(0, false, false, 0), 10, NULL, AG_ERROR_VALUE, "data_loader_new: batches cannot have 0 samples (");
-    refuse(config(4, false, false, -1), 10, NULL, AG_ERROR_VALUE, "data_loader_new: prefetch must be 0 to 1024, not -1 (");
+    refuse(config(0, false, false, 0), 10, NULL, AG_ERROR_VALUE,
+           "data_loader_new: batches cannot have 0 samples (");
+    refuse(config(4, false, false, -1), 10, NULL, AG_ERROR_VALUE,
+           "data_loader_new: prefetch must be 0 to 1024, not -1 (");
     refuse(config(4, true, false, 0), 10, NULL, AG_ERROR_VALUE,
            "data_loader_new: shuffling needs a generator, but it is NULL (");
-    refuse(config(4, false, false, 0), 0, NULL, AG_ERROR_VALUE, "data_loader_new: the set has no samples (");
+    refuse(config(4, false, false, 0), 0, NULL, AG_ERROR_VALUE,
+           "data_loader_new: the set has no samples (");
     refuse(config(11, false, true, 0), 10, NULL, AG_ERROR_VALUE,
            "data_loader_new: no batch is left: drop_last, batches of 11, a set of 10 samples (");
     data_loader_free(data_loader_new(NULL, data_loader_defaults(), NULL));
@@ -555,7 +634,8 @@ END_TEST
 START_TEST(one_mistake_is_told_once)
 {
     /* A set that cannot be made, handed straight to a loader, handed to a loop. */
-    data_loader *loader = data_loader_new(data_mnist("none", "train"), data_loader_defaults(), NULL);
+    data_loader *loader =
+        data_loader_new(data_mnist("none", "train"), data_loader_defaults(), NULL);
     data_batch b;
     ck_assert(!data_loader_next(loader, &b));
     data_loader_free(loader);
@@ -568,7 +648,8 @@ static void *two_epochs(void *argument)
 {
     struct source source = { .bad = -1 };
     ag_rng rng = ag_rng_seed((uint64_t)(uintptr_t)argument);
-    data_loader *loader = data_loader_new(source_set(&source, 500), config(8, true, false, 2), &rng);
+    data_loader *loader =
+        data_loader_new(source_set(&source, 500), config(8, true, false, 2), &rng);
     int64_t sum = 0, order[500];
     for (int e = 0; e < 2; e++) {
         data_loader_rewind(loader);
@@ -608,9 +689,11 @@ int main(void)
     tcase_add_test(tests, shuffling_gives_every_sample_once_in_a_new_order_every_epoch);
     tcase_add_test(tests, prefetching_does_not_change_the_order);
     tcase_add_test(tests, rewinding_in_the_middle_begins_a_new_epoch);
+    tcase_add_test(tests, small_batches_of_arrays_are_what_they_are_without_a_thread);
     tcase_add_test(tests, the_thread_works_ahead_as_far_as_asked);
     tcase_add_test(tests, a_batch_is_lent_until_the_next_call);
     tcase_add_test(tests, a_batch_that_is_still_held_is_not_overwritten);
+    tcase_add_test(tests, what_backward_needs_is_not_overwritten);
     tcase_add_test(tests, what_the_user_did_to_a_batch_does_not_come_back);
     tcase_add_test(tests, steady_epochs_allocate_nothing);
     tcase_add_test(tests, memory_comes_back);

@@ -41,7 +41,7 @@ static void expect_nil(data_set *set)
     data_set_free(set);
 }
 
-/* ---- arrays ------------------------------------------------------------------------------------------------------ */
+/* ---- arrays ---------------------------------------------------------------------------------- */
 
 START_TEST(arrays_are_copied_and_read)
 {
@@ -75,14 +75,17 @@ START_TEST(arrays_that_make_no_sense_are_refused)
     test_expect(AG_ERROR_VALUE, "data_arrays: targets: the array is NULL (");
     expect_nil(data_arrays(2, x, AG_SHAPE(2, 0), AG_FLOAT64, x, AG_SHAPE(1), AG_FLOAT64));
     test_expect(AG_ERROR_SHAPE, "data_arrays: inputs: a sample cannot have the shape (2,0) (");
-    expect_nil(data_arrays(2, x, AG_SHAPE(1), AG_FLOAT64, x, AG_SHAPE(1, 1, 1, 1, 1, 1, 1, 1), AG_FLOAT64));
+    expect_nil(data_arrays(2, x, AG_SHAPE(1), AG_FLOAT64, x, AG_SHAPE(1, 1, 1, 1, 1, 1, 1, 1),
+                           AG_FLOAT64));
     test_expect(AG_ERROR_SHAPE, "data_arrays: targets: a sample has 0 to 7 dimensions, not 8 (");
     expect_nil(data_arrays(2, x, AG_SHAPE(1), (ag_dtype)9, x, AG_SHAPE(1), AG_FLOAT64));
     test_expect(AG_ERROR_DTYPE, "data_arrays: inputs: 9 is no element type (");
     expect_nil(data_arrays(INT64_MAX, x, AG_SHAPE(1), AG_FLOAT64, x, AG_SHAPE(1), AG_FLOAT64));
-    test_expect(AG_ERROR_MEMORY, "data_arrays: inputs: 9223372036854775807 samples of 8 bytes are too many (");
+    test_expect(AG_ERROR_MEMORY,
+                "data_arrays: inputs: 9223372036854775807 samples of 8 bytes are too many (");
     expect_nil(data_arrays(1, x, AG_SHAPE(INT64_MAX / 2), AG_FLOAT64, x, AG_SHAPE(1), AG_FLOAT64));
-    test_expect(AG_ERROR_SHAPE, "data_arrays: inputs: a sample cannot have the shape (4611686018427387903) (");
+    test_expect(AG_ERROR_SHAPE,
+                "data_arrays: inputs: a sample cannot have the shape (4611686018427387903) (");
 }
 END_TEST
 
@@ -135,7 +138,7 @@ START_TEST(nothing_happens_after_an_error)
 }
 END_TEST
 
-/* ---- subsets and splits ------------------------------------------------------------------------------------------ */
+/* ---- subsets and splits ---------------------------------------------------------------------- */
 
 START_TEST(subset_reads_what_its_indices_say_and_outlives_its_set)
 {
@@ -216,7 +219,8 @@ START_TEST(splits_that_do_not_add_up_are_refused)
         { { 5, 6 }, "data_split: part 1 cannot have 6 samples: 5 of 10 are left (" },
         { { 5, 4 }, "data_split: the parts have 9 samples together, but the set has 10 (" },
         { { -1, 11 }, "data_split: part 0 cannot have -1 samples: 10 of 10 are left (" },
-        { { INT64_MAX, INT64_MAX }, "data_split: part 0 cannot have 9223372036854775807 samples: 10 of 10 are left (" },
+        { { INT64_MAX, INT64_MAX },
+          "data_split: part 0 cannot have 9223372036854775807 samples: 10 of 10 are left (" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         ck_assert_int_eq(data_split(set, 2, wrong[i].sizes, &rng, part), AG_ERROR_VALUE);
@@ -239,7 +243,7 @@ START_TEST(splits_that_do_not_add_up_are_refused)
 }
 END_TEST
 
-/* ---- a program's own --------------------------------------------------------------------------------------------- */
+/* ---- a program's own ------------------------------------------------------------------------- */
 
 struct own {
     int released, reads;
@@ -268,7 +272,8 @@ static const data_set_type own_type = { sizeof(data_set_type), "own", own_read, 
 START_TEST(own_set_always_gets_both_places_and_is_released_once)
 {
     struct own own = { 0 };
-    data_set *set = data_set_new(&own_type, &own, 100, AG_SHAPE_SCALAR, AG_FLOAT64, AG_SHAPE(1), AG_UINT8);
+    data_set *set =
+        data_set_new(&own_type, &own, 100, AG_SHAPE_SCALAR, AG_FLOAT64, AG_SHAPE(1), AG_UINT8);
     double x = -1;
     uint8_t y = 0;
     ck_assert_int_eq(data_set_read(set, 7, &x, &y), AG_OK);
@@ -290,7 +295,8 @@ END_TEST
 START_TEST(errors_of_own_sets_reach_the_handler_once)
 {
     struct own own = { .raises = AG_ERROR_FORMAT, .returns = AG_ERROR_FORMAT };
-    data_set *set = data_set_new(&own_type, &own, 100, AG_SHAPE_SCALAR, AG_FLOAT64, AG_SHAPE(1), AG_UINT8);
+    data_set *set =
+        data_set_new(&own_type, &own, 100, AG_SHAPE_SCALAR, AG_FLOAT64, AG_SHAPE(1), AG_UINT8);
     ck_assert_int_eq(data_set_read(set, 7, NULL, NULL), AG_ERROR_FORMAT);
     ck_assert_int_eq(test_errors, 1);
     test_expect(AG_ERROR_FORMAT, "own: cannot decode 7 (");
@@ -316,7 +322,8 @@ START_TEST(own_sets_that_make_no_sense_are_refused)
     data_set_type type = own_type;
     type.size = 0;
     expect_nil(data_set_new(&type, &own, 1, AG_SHAPE(1), AG_FLOAT64, AG_SHAPE(1), AG_UINT8));
-    test_expect(AG_ERROR_VALUE, "data_set_new: the type needs size = sizeof(data_set_type) and a read function (");
+    test_expect(AG_ERROR_VALUE,
+                "data_set_new: the type needs size = sizeof(data_set_type) and a read function (");
     expect_nil(data_set_new(NULL, &own, 1, AG_SHAPE(1), AG_FLOAT64, AG_SHAPE(1), AG_UINT8));
     ck_assert_int_eq(own.released, 1);
     ag_error_clear();
@@ -331,7 +338,8 @@ static void *reader(void *argument)
         data_set *mine = data_set_share(set);
         int64_t i = round % 100, y = -1;
         float x[2] = { -1, -1 };
-        wrong += data_set_read(mine, i, x, &y) != AG_OK || y != 10 * (99 - i) || x[0] != (float)(99 - i);
+        wrong +=
+            data_set_read(mine, i, x, &y) != AG_OK || y != 10 * (99 - i) || x[0] != (float)(99 - i);
         data_set_free(mine);
     }
     data_set_free(set);
@@ -361,10 +369,11 @@ START_TEST(many_threads_share_and_read_a_set)
 }
 END_TEST
 
-/* ---- images ------------------------------------------------------------------------------------------------------ */
+/* ---- images ---------------------------------------------------------------------------------- */
 
 /* An IDX file of up to 4 sizes. */
-static const char *idx_file(const char *name, int ndim, const int *size, const unsigned char *bytes, size_t n)
+static const char *idx_file(const char *name, int ndim, const int *size, const unsigned char *bytes,
+                            size_t n)
 {
     unsigned char file[1024] = { 0, 0, 8, (unsigned char)ndim };
     for (int d = 0; d < ndim; d++) {
@@ -374,8 +383,8 @@ static const char *idx_file(const char *name, int ndim, const int *size, const u
     return test_write(name, file, 4 + 4 * (size_t)ndim + n);
 }
 
-static const unsigned char bytes24[24] = { 0,   51,  102, 153, 204, 255, 1, 2, 3, 4, 5, 6,
-                                           7,   8,   9,   10,  11,  12,  1, 1, 2, 3, 5, 8 };
+static const unsigned char bytes24[24] = { 0, 51, 102, 153, 204, 255, 1, 2, 3, 4, 5, 6,
+                                           7, 8,  9,   10,  11,  12,  1, 1, 2, 3, 5, 8 };
 
 START_TEST(grey_images_are_divided_by_255)
 {
@@ -415,10 +424,12 @@ START_TEST(labels_outside_the_classes_are_named)
     const char *labels = idx_file("labels", 1, (int[]){ 4 }, (unsigned char[]){ 0, 4, 5, 9 }, 4);
     expect_nil(data_idx_images(images, labels, 5));
     test_expect(AG_ERROR_VALUE,
-                test_says("data_idx_images", "labels", "label 2 (byte 10) is 5, but the 5 classes are 0 to 4 ("));
+                test_says("data_idx_images", "labels",
+                          "label 2 (byte 10) is 5, but the 5 classes are 0 to 4 ("));
     expect_nil(data_idx_images(images, labels, 9));
     test_expect(AG_ERROR_VALUE,
-                test_says("data_idx_images", "labels", "label 3 (byte 11) is 9, but the 9 classes are 0 to 8 ("));
+                test_says("data_idx_images", "labels",
+                          "label 3 (byte 11) is 9, but the 9 classes are 0 to 8 ("));
     expect_nil(data_idx_images(images, labels, 0));
     test_expect(AG_ERROR_VALUE, "data_idx_images: there cannot be 0 classes (");
     data_set_free(data_idx_images(images, labels, 10));
@@ -432,18 +443,22 @@ START_TEST(files_that_do_not_belong_together_are_refused)
     const char *labels = idx_file("labels", 1, (int[]){ 3 }, bytes24, 3);
     expect_nil(data_idx_images(images, labels, 256));
     char text[2048];
-    snprintf(text, sizeof text, "data_idx_images: %s has 4 images, but %s has 3 labels (", images, labels);
+    snprintf(text, sizeof text, "data_idx_images: %s has 4 images, but %s has 3 labels (", images,
+             labels);
     test_expect(AG_ERROR_FORMAT, text);
     expect_nil(data_idx_images(labels, labels, 256));
-    test_expect(AG_ERROR_FORMAT,
-                test_says("data_idx_images", "labels",
-                          "images have 3 or 4 dimensions (number, height, width, channels), this has 1: 3 ("));
+    test_expect(
+        AG_ERROR_FORMAT,
+        test_says(
+            "data_idx_images", "labels",
+            "images have 3 or 4 dimensions (number, height, width, channels), this has 1: 3 ("));
     expect_nil(data_idx_images(images, images, 256));
-    test_expect(AG_ERROR_FORMAT,
-                test_says("data_idx_images", "images", "labels have 1 dimension, this has 3: 4 x 2 x 3 ("));
+    test_expect(AG_ERROR_FORMAT, test_says("data_idx_images", "images",
+                                           "labels have 1 dimension, this has 3: 4 x 2 x 3 ("));
     const char *empty = idx_file("empty", 3, (int[]){ 4, 0, 3 }, bytes24, 0);
     expect_nil(data_idx_images(empty, labels, 256));
-    test_expect(AG_ERROR_FORMAT, test_says("data_idx_images", "empty", "there are no pixels: 4 x 0 x 3 ("));
+    test_expect(AG_ERROR_FORMAT,
+                test_says("data_idx_images", "empty", "there are no pixels: 4 x 0 x 3 ("));
     expect_nil(data_idx_images(images, test_path("none"), 256));
     test_expect(AG_ERROR_FILE, test_says("data_idx_images", "none", "no such file"));
     expect_nil(data_idx_images(NULL, labels, 256));
@@ -451,8 +466,8 @@ START_TEST(files_that_do_not_belong_together_are_refused)
 }
 END_TEST
 
-static void expect_digits(const char *part, int64_t n, const int64_t first[10], double first_sum, int64_t last,
-                          double last_sum)
+static void expect_digits(const char *part, int64_t n, const int64_t first[10], double first_sum,
+                          int64_t last, double last_sum)
 {
     data_set *set = data_mnist(TESTS_EXAMPLES "/mnist_sample", part);
     ck_assert_msg(ag_error_code() == AG_OK, "%s", ag_error_message());
@@ -490,10 +505,11 @@ START_TEST(wrong_parts_and_folders_are_named)
     expect_nil(data_mnist(NULL, "test"));
     test_expect(AG_ERROR_VALUE, "data_mnist: the folder is NULL (");
     expect_nil(data_mnist(test_path("none"), "test"));
-    test_expect(AG_ERROR_FILE,
-                test_says("data_mnist", "none/t10k-images-idx3-ubyte", "no such file, with or without .gz ("));
+    test_expect(AG_ERROR_FILE, test_says("data_mnist", "none/t10k-images-idx3-ubyte",
+                                         "no such file, with or without .gz ("));
     expect_nil(data_mnist(test_path("none"), "train"));
-    test_expect(AG_ERROR_FILE, test_says("data_mnist", "none/train-images-idx3-ubyte", "no such file"));
+    test_expect(AG_ERROR_FILE,
+                test_says("data_mnist", "none/train-images-idx3-ubyte", "no such file"));
 }
 END_TEST
 
