@@ -1,5 +1,5 @@
 /*
- * Numerical checks of gradients, in float64, by central differences.
+ * Numerical checks of gradients, in float64, by central differences (two widths, extrapolated).
  *
  * The relative error is ‖analytic − numeric‖∞ / ‖numeric‖∞ over all elements of one input.
  */
@@ -15,8 +15,8 @@ typedef ag_tensor (*ag_function)(const ag_tensor *inputs, int n, void *user);
 
 typedef struct ag_gradcheck_config {
     uint32_t made_by_defaults;
-    double step;      /* of the differences, times max(1, |x|); default 1e-5 for order 1, 1e-4 for order 2: 0 chooses */
-    double tolerance; /* of the relative error; default 1e-7 for order 1, 1e-5 for order 2: 0 chooses */
+    double step;      /* of the differences, times max(1, |x|); default 0: 1e-3 */
+    double tolerance; /* of the relative error; default 0: 1e-7 for order 1, 1e-5 for order 2 */
     int order;        /* 1: gradients; 2: gradients of <gradient, random>; default 1 */
     uint64_t seed;    /* of the random cotangents; default 0 */
 } ag_gradcheck_config;
