@@ -86,7 +86,8 @@ typedef struct nn_entry {
 
 typedef struct nn_member {
     nn_module *module;
-    char *path; /* "features.0"; "" for the root */
+    char *path;       /* "features.0"; "" for the root */
+    const char *name; /* its last part, "0" */
     int depth;
     int64_t first; /* the member that is the same module: itself, unless shared */
     bool has_children;
@@ -115,6 +116,8 @@ bool nn_tree_allocate(nn_tree *tree, ag_dtype dtype);
 /* The type of the parameters of a complete tree; AG_FLOAT32 if it has none. */
 ag_dtype nn_tree_dtype(const nn_tree *tree);
 void nn_tree_set_initialised(nn_tree *tree);
+/* nn_state() in the name of another function. */
+ag_list *nn_state_for(const char *function, nn_module *m);
 
 /* ---- for layers ------------------------------------------------------------------------------ */
 

@@ -72,7 +72,8 @@ ag_error nn_copy_state_at(ag_place where, nn_module *to, nn_module *from)
         return ag_error_code();
     }
     ag_place before = ag_caller_set(where);
-    ag_list *target = nn_state(to), *source = nn_state(from);
+    ag_list *target = nn_state_for("nn_copy_state", to);
+    ag_list *source = nn_state_for("nn_copy_state", from);
     if (ag_error_code() == AG_OK && states_match(where, target, source)) {
         for (int64_t i = 0; i < ag_list_count(target); i++) {
             copy_leaf(ag_list_tensor(target, i), find_near(source, ag_list_name(target, i), i));
@@ -293,7 +294,7 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, size_t bytes)
 
 uint64_t nn_hash(nn_module *m)
 {
-    ag_list *state = nn_state(m);
+    ag_list *state = nn_state_for("nn_hash", m);
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (int64_t i = 0; i < ag_list_count(state) && ag_error_code() == AG_OK; i++) {
         const char *name = ag_list_name(state, i);

@@ -94,12 +94,12 @@ static int64_t count_elements(const nn_tree *tree, const nn_module *owner, nn_ki
 /* "  conv (Conv2d)": indented below the children of the root. */
 static int layer_text(const nn_member *member, char *text, size_t bytes)
 {
-    const char *name = nn_private_of(member->module)->name;
     int indent = member->depth > 1 ? 2 * (member->depth - 1) : 0;
     if (member->depth == 0) {
         return snprintf(text, bytes, "%s", member->module->type->name);
     }
-    return snprintf(text, bytes, "%*s%s (%s)", indent, "", name, member->module->type->name);
+    return snprintf(text, bytes, "%*s%s (%s)", indent, "", member->name,
+                    member->module->type->name);
 }
 
 static void print_table(FILE *stream, const nn_tree *tree, const struct run *run, ag_dtype dtype)

@@ -166,7 +166,7 @@ static void add_generator(nn_visitor *v, const char *name, ag_rng *slot)
     }
 }
 
-static void add_module(nn_tree *tree, nn_module *m, char *path, int depth);
+static void add_module(nn_tree *tree, nn_module *m, char *path, size_t name, int depth);
 
 static void add_child(nn_visitor *v, const char *name, nn_module **slot)
 {
@@ -214,11 +214,11 @@ static void add_child(nn_visitor *v, const char *name, nn_module **slot)
         }
     }
     tree->member[visit->member].has_children = true;
-    add_module(tree, child, path, visit->depth + 1);
+    add_module(tree, child, path, strlen(path) - strlen(name), visit->depth + 1);
 }
 
-/* Takes the path. */
-static void add_module(nn_tree *tree, nn_module *m, char *path, int depth)
+/* Takes the path, in which the module's own name begins at `name`. */
+static void add_module(nn_tree *tree, nn_module *m, char *path, size_t name, int depth)
 {
     static const nn_visits passes[] = {
         { .parameter = add_parameter },
@@ -237,7 +237,9 @@ static void add_module(nn_tree *tree, nn_module *m, char *path, int depth)
     while (first < row && tree->member[first].module != m) {
         first++;
     }
-    tree->member[row] = (nn_member){ .module = m, .path = path, .depth = depth, .first = first };
+    tree->member[row] = (nn_member){
+        .module = m, .path = path, .name = path + name, .depth = depth, .first = first
+    };
     struct visit visit = { tree, path, depth, tree->entries, row + 1, row };
     nn_private_of(m)->busy = true;
     for (size_t i = 0; i < sizeof(passes) / sizeof(passes[0]) && !tree->failed; i++) {
@@ -253,7 +255,7 @@ bool nn_tree_build(nn_tree *tree, ag_place where, const char *function, nn_modul
     if (path == NULL) {
         return false;
     }
-    add_module(tree, root, path, 0);
+    add_module(tree, root, path, 0, 0);
     return !tree->failed;
 }
 
@@ -491,14 +493,14 @@ ag_list *nn_parameters(nn_module *m)
     return list;
 }
 
-ag_list *nn_state(nn_module *m)
+ag_list *nn_state_for(const char *function, nn_module *m)
 {
     ag_list *list = ag_list_new();
-    if (!nn_usable(AG_HERE, "nn_state", m)) {
+    if (!nn_usable(AG_HERE, function, m)) {
         return list;
     }
     nn_tree tree;
-    if (nn_tree_build(&tree, AG_HERE, "nn_state", m) && nn_tree_complete(&tree)) {
+    if (nn_tree_build(&tree, AG_HERE, function, m) && nn_tree_complete(&tree)) {
         for (int64_t i = 0; i < tree.entries; i++) {
             if (tree.entry[i].slot != NULL) {
                 ag_list_add(list, tree.entry[i].name, *tree.entry[i].slot);
@@ -507,6 +509,11 @@ ag_list *nn_state(nn_module *m)
     }
     nn_tree_free(&tree);
     return list;
+}
+
+ag_list *nn_state(nn_module *m)
+{
+    return nn_state_for("nn_state", m);
 }
 
 int64_t nn_count_parameters(nn_module *m, bool trainable_only)
