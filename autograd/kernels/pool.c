@@ -36,12 +36,12 @@ static inline window window_at(const k_pool *p, int d, int64_t position)
 
 #define POOL(name) name##_f32
 #define T float
-#define COUNT uint32_t
+#define BITS uint32_t
 #include "autograd/kernels/pool_template.h"
 
 #define POOL(name) name##_f64
 #define T double
-#define COUNT uint64_t
+#define BITS uint64_t
 #include "autograd/kernels/pool_template.h"
 
 /* Whether no cell of the image lies in two windows, and every window lies in the image, side by side. */

@@ -1,48 +1,62 @@
 /*
- * Pooling loops for one element type; included by pool.c only, once for each, with POOL(name) for the functions' names, T
- * for the element and COUNT for an unsigned integer as wide as T, so that winners and maxima fit the same vectors.
+ * Pooling loops for one element type; included by pool.c only, once for each, with POOL(name) for the names, T for the
+ * element and BITS for an unsigned integer as wide as T.
  *
- * Note [Lanes]: channels are taken LANES at a time by loops of constant length, which become straight vector code. The last
- * step of a pixel may run over into the next pixel of the row: what it writes there is overwritten by that pixel's own
- * turn. Only at the end of a row (`left` elements before it) a step must end in time.
+ * Note [Lanes]: channels are taken LANES at a time. The last step of a pixel may run over into the next pixels of the row:
+ * what it writes there is overwritten by their own turns. Only at the end of a row (`left` elements before it) a step ends
+ * in time, with a part of a vector.
  */
 
 #define LANES (32 / (int64_t)sizeof(T))
+typedef T POOL(vector) __attribute__((vector_size(32)));
+typedef BITS POOL(bits) __attribute__((vector_size(32)));
+typedef uint16_t POOL(short) __attribute__((vector_size(64 / sizeof(T))));
 
-/* y = max over the cells of a window, winner = the first of equals; a NaN beats all that is not NaN, and stays. */
-static AG_ALWAYS_INLINE void POOL(max_lanes)(const int64_t count, const T *x, int64_t line, int64_t pixel,
-                                             const window *v, const window *h, int64_t wide, T *y, uint16_t *index)
+/* The first `count` lanes; a constant count of LANES is one instruction. */
+#define LOAD(vector, from, count) memcpy(&(vector), from, (size_t)(count) * sizeof *(from))
+#define STORE(to, vector, count) memcpy(to, &(vector), (size_t)(count) * sizeof *(to))
+
+/* y = max over the cells of a window, index = the first of equals; a NaN beats all that is not NaN, and stays. */
+static AG_ALWAYS_INLINE void POOL(max_lanes)(const int64_t count, const T *x, int64_t line, int64_t pixel, window v,
+                                             window h, int64_t wide, T *y, uint16_t *index)
 {
-    T best[LANES];
-    COUNT winner[LANES];
-    for (int64_t c = 0; c < count; c++) {
-        best[c] = -(T)INFINITY;
-        winner[c] = (COUNT)(v->low * wide + h->low);
-    }
-    for (int64_t i = v->low; i < v->high; i++) {
-        for (int64_t j = h->low; j < h->high; j++) {
-            const T *from = x + i * line + j * pixel;
-            COUNT cell = (COUNT)(i * wide + j);
-            for (int64_t c = 0; c < count; c++) {
-                T value = from[c];
-                /* Greater or not a number; bitwise, so that no branch stands in the way of vectors. */
-                COUNT wins = (COUNT)!(value <= best[c]) & (COUNT)(best[c] == best[c]);
-                best[c] = wins ? value : best[c];
-                winner[c] = wins ? cell : winner[c];
-            }
+    POOL(vector) best = (POOL(vector)){0} - (T)INFINITY;
+    POOL(bits) winner = (POOL(bits)){0} + (BITS)(v.low * wide + h.low);
+    for (int64_t i = v.low; i < v.high; i++) {
+        for (int64_t j = h.low; j < h.high; j++) {
+            POOL(vector) value = {0};
+            LOAD(value, x + i * line + j * pixel, count);
+            /* Greater, or not a number. */
+            POOL(bits) wins = (POOL(bits))(~(value <= best) & (best == best));
+            best = (POOL(vector))(((POOL(bits))value & wins) | ((POOL(bits))best & ~wins));
+            winner = ((BITS)(i * wide + j) & wins) | (winner & ~wins);
         }
     }
-    for (int64_t c = 0; c < count; c++) {
-        y[c] = best[c];
-    }
-    for (int64_t c = 0; c < count && index != NULL; c++) {
-        index[c] = (uint16_t)winner[c];
+    STORE(y, best, count);
+    if (index != NULL) {
+        POOL(short) narrow = __builtin_convertvector(winner, POOL(short));
+        STORE(index, narrow, count);
     }
 }
 
-/* One row of y. */
+/* One pixel of y. */
+static AG_ALWAYS_INLINE void POOL(max_pixel)(int64_t channels, int64_t left, const T *x, int64_t line, window v, window h,
+                                             int64_t wide, T *y, uint16_t *index)
+{
+    for (int64_t c = 0; c < channels; c += LANES) {
+        uint16_t *at = index == NULL ? NULL : index + c;
+        if (c + LANES > left) {
+            POOL(max_lanes)(left - c, x + c, line, channels, v, h, wide, y + c, at);
+        } else {
+            POOL(max_lanes)(LANES, x + c, line, channels, v, h, wide, y + c, at);
+        }
+    }
+}
+
+/* One row of y. Whole windows of 2 x 2, the most common ones, get loops of constant length. */
 AG_MULTIVERSION static void POOL(max_row)(const k_pool *p, const T *x, T *y, uint16_t *index, int64_t oy)
 {
+    static const window pair = {0, 0, 2, 0};
     int64_t line = p->w * p->c;
     window v = window_at(p, 0, oy);
     x += v.start * line;
@@ -52,23 +66,25 @@ AG_MULTIVERSION static void POOL(max_row)(const k_pool *p, const T *x, T *y, uin
         window h = window_at(p, 1, ox);
         const T *from = x + h.start * p->c;
         int64_t left = (p->ow - ox) * p->c;
-        for (int64_t c = 0; c < p->c; c += LANES) {
-            if (c + LANES > left) {
-                POOL(max_lanes)(p->c - c, from + c, line, p->c, &v, &h, p->kernel[1], y + c, index == NULL ? NULL : index + c);
-            } else {
-                POOL(max_lanes)(LANES, from + c, line, p->c, &v, &h, p->kernel[1], y + c, index == NULL ? NULL : index + c);
-            }
+        if (v.low == 0 && v.high == 2 && h.low == 0 && h.high == 2) {
+            POOL(max_pixel)(p->c, left, from, line, pair, pair, p->kernel[1], y, index);
+        } else {
+            POOL(max_pixel)(p->c, left, from, line, v, h, p->kernel[1], y, index);
         }
         y += p->c;
         index += index == NULL ? 0 : p->c;
     }
 }
 
-static AG_ALWAYS_INLINE void POOL(spread_lanes)(const int64_t count, const T *dy, const uint16_t *index, COUNT cell, T *dx)
+static AG_ALWAYS_INLINE void POOL(spread_lanes)(const int64_t count, const T *dy, const uint16_t *index, BITS cell, T *dx)
 {
-    for (int64_t c = 0; c < count; c++) {
-        dx[c] = (COUNT)index[c] == cell ? dy[c] : 0;
-    }
+    POOL(vector) value = {0};
+    POOL(short) narrow = {0};
+    LOAD(value, dy, count);
+    LOAD(narrow, index, count);
+    POOL(bits) wins = (POOL(bits))(__builtin_convertvector(narrow, POOL(bits)) == cell);
+    value = (POOL(vector))((POOL(bits))value & wins);
+    STORE(dx, value, count);
 }
 
 /* dx of one image whose windows tile it: each cell is written once; those that no window touches become 0. */
@@ -81,7 +97,7 @@ AG_MULTIVERSION static void POOL(max_spread)(const k_pool *p, const T *dy, const
                 const T *from = dy + (oy * p->ow + ox) * p->c;
                 const uint16_t *at = index + (oy * p->ow + ox) * p->c;
                 for (int64_t j = 0; j < p->kernel[1]; j++, dx += p->c) {
-                    COUNT cell = (COUNT)(i * p->kernel[1] + j);
+                    BITS cell = (BITS)(i * p->kernel[1] + j);
                     int64_t left = used - (ox * p->kernel[1] + j) * p->c;
                     for (int64_t c = 0; c < p->c; c += LANES) {
                         if (c + LANES > left) {
@@ -131,21 +147,16 @@ static void POOL(gather_row)(const k_pool *p, const T *x, const uint16_t *index,
 static AG_ALWAYS_INLINE void POOL(avg_lanes)(const int64_t count, const T *x, int64_t line, int64_t pixel,
                                              const window *v, const window *h, T divisor, T *y)
 {
-    T sum[LANES];
-    for (int64_t c = 0; c < count; c++) {
-        sum[c] = 0;
-    }
+    POOL(vector) sum = {0};
     for (int64_t i = v->low; i < v->high; i++) {
         for (int64_t j = h->low; j < h->high; j++) {
-            const T *from = x + i * line + j * pixel;
-            for (int64_t c = 0; c < count; c++) {
-                sum[c] += from[c];
-            }
+            POOL(vector) value = {0};
+            LOAD(value, x + i * line + j * pixel, count);
+            sum += value;
         }
     }
-    for (int64_t c = 0; c < count; c++) {
-        y[c] = sum[c] / divisor;
-    }
+    sum /= divisor;
+    STORE(y, sum, count);
 }
 
 /* One row of y. */
@@ -194,4 +205,6 @@ AG_MULTIVERSION static void POOL(avg_scatter)(const k_pool *p, const T *restrict
 #undef LANES
 #undef POOL
 #undef T
-#undef COUNT
+#undef BITS
+#undef LOAD
+#undef STORE
