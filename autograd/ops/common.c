@@ -19,7 +19,7 @@ bool ops_need_inputs(ag_call *call, int n)
 {
     for (int i = 0; i < n; i++) {
         if (!ag_call_has(call, i)) {
-            return ag_call_fail(call, AG_ERROR_VALUE, "tensor %d of the call is AG_NONE", i + 1);
+            return ag_call_fail(call, AG_ERROR_LIFETIME, "a tensor is needed, got none");
         }
     }
     return true;

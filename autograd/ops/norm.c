@@ -367,7 +367,7 @@ AG_SAMPLES(batch_norm)
 #endif
 
 /* ---- batch_norm_input -----------------------------------------------------------
- * dx, dw, db as above in two passes over dy and x, for a backward that is not recorded. */
+ * dx, dw, db as above in two passes over dy and x, for a backward that is not recorded; see Note [Two ways back]. */
 
 struct input_params {
     ag_batch_norm_config config;
