@@ -46,7 +46,7 @@ int main(int argc, char **argv)
     nn_module *net = nn_sequential(nn_linear(2, 8), nn_tanh(), nn_linear(8, 1));
     nn_init(net, &rng);
     optim_sgd_config sgd = optim_sgd_defaults();
-    sgd.lr = 0.1;
+    sgd.lr = 0.05;
     sgd.momentum = 0.9;
     optim *opt = optim_sgd(nn_parameters(net), sgd);
 
@@ -69,7 +69,7 @@ int main(int argc, char **argv)
         ag_backward(loss);
         optim_step(opt);
         if (step == 1 || step % 100 == 0 || step == options.steps) {
-            printf("step %5d  loss %.6f\n", step, ag_item(loss));
+            printf("step %5d  loss %.2e\n", step, ag_item(loss));
         }
     }
 
