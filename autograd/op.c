@@ -432,10 +432,10 @@ static bool resolve_inputs(ag_call *call, const ag_tensor *inputs, ag_value **in
     for (int i = 0; i < call->n; i++) {
         ag_tensor t = inputs[i];
         in[i] = NULL;
-        if (ag_is_none(t)) {
+        if (ag_is_none(t) && i < AG_OP_MAX_INPUTS && (call->op->optional & AG_OPTIONAL(i)) != 0) {
             continue;
         }
-        ag_value *v = ag_is_nil(t) ? NULL : ag_peek(t);
+        ag_value *v = ag_is_none(t) || ag_is_nil(t) ? NULL : ag_peek(t);
         if (AG_UNLIKELY(v == NULL || v->visible <= 0)) {
             char name[64];
             snprintf(name, sizeof(name), "ag_%s", call->op->name);

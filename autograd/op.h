@@ -17,6 +17,7 @@ AG_EXTERN_C_BEGIN
 #define AG_SAVE_INPUT(i) (1u << (i))
 #define AG_SAVE_OUTPUT(i) (1u << (16 + (i)))
 #define AG_SAVE_NOTHING 0u
+#define AG_OPTIONAL(i) (1u << (i))
 
 typedef struct ag_call ag_call;   /* one application of an operation, while it runs */
 typedef struct ag_sweep ag_sweep; /* one node's turn in a backward sweep */
@@ -41,6 +42,7 @@ struct ag_op {
     const char *derivative; /* "dx = dy (1 - y^2)"; NULL: not differentiable */
     int inputs;             /* how many; AG_ANY_INPUTS: any number */
     int outputs;            /* 1..AG_OP_MAX_OUTPUTS */
+    unsigned optional;      /* AG_OPTIONAL(2) | …: inputs that may be AG_NONE */
     unsigned saves;         /* AG_SAVE_INPUT(0) | AG_SAVE_OUTPUT(0) … */
     size_t params;          /* bytes of the parameter struct, copied into the node */
     int orders;             /* how often it can be differentiated: 0, 1, or AG_ORDERS_ANY */

@@ -272,7 +272,7 @@ AG_SAMPLES(maximum)
 AG_SAMPLES(minimum)
 {
     SAMPLE("torch.minimum(a, b)") {
-        ag_tensor a = sample_float(s, "a", AG_SHAPE(3, 1)), b = sample_float(s, "b", AG_SHAPE(4));
+        ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 1)), b = sample_float(s, "b", AG_SHAPE(5));
         sample_result(s, ag_minimum(a, b));
     }
     REFUSES("ag_minimum: shapes (2) and (3) do not broadcast") {

@@ -1,0 +1,68 @@
+#!/usr/bin/python3
+"""Makes tests/golden/samples.txt: PyTorch's values and gradients for every sample of every operation.
+
+    test_samples --dump | make_samples.py > tests/golden/samples.txt
+
+The samples come from the C side with their inputs; the text of each is the same computation in PyTorch's words. Everything is float64.
+The gradients are those of the sum of all floating results, element i weighted by cos(1 + 0.7 i)."""
+import math
+import sys
+
+import torch
+import torch.nn.functional as F
+
+DTYPES = {"float64": torch.float64, "int64": torch.int64, "uint8": torch.uint8}
+
+
+def numbers(t):
+    return " ".join("%.17g" % x for x in t.detach().to(torch.float64).flatten().tolist())
+
+
+def evaluate(name, text, inputs):
+    torch.manual_seed(0)
+    scope = {"torch": torch, "F": F, "math": math}
+    scope.update(inputs)
+    results = eval(text, scope)
+    if not isinstance(results, (tuple, list)):
+        results = (results,)
+    print("sample %s %s" % (name, text))
+    for i, r in enumerate(results):
+        print("result %d %d %s" % (i, r.numel(), numbers(r)))
+    total, at = None, 0
+    for r in results:
+        if r.is_floating_point():
+            w = torch.tensor([math.cos(1 + 0.7 * (at + k)) for k in range(r.numel())], dtype=r.dtype).reshape(r.shape)
+            at += r.numel()
+            total = (r * w).sum() if total is None else total + (r * w).sum()
+    if total is not None and total.requires_grad:
+        leaves = {k: v for k, v in inputs.items() if v.requires_grad}
+        grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+        for (k, v), g in zip(leaves.items(), grads):
+            g = torch.zeros_like(v) if g is None else g
+            print("grad %s %d %s" % (k, g.numel(), numbers(g)))
+    print("end")
+
+
+def main():
+    name = text = None
+    inputs = {}
+    print("# Made by make_samples.py with PyTorch " + torch.__version__)
+    for line in sys.stdin:
+        word, _, rest = line.rstrip("\n").partition(" ")
+        if word == "sample":
+            name, _, text = rest.partition(" ")
+            inputs = {}
+        elif word == "input":
+            key, dtype, grad, ndim, *values = rest.split()
+            shape = [int(x) for x in values[: int(ndim)]]
+            t = torch.tensor([float(x) for x in values[int(ndim):]], dtype=torch.float64).to(DTYPES[dtype]).reshape(shape)
+            inputs[key] = t.requires_grad_(grad == "1")
+        elif word == "end":
+            try:
+                evaluate(name, text, inputs)
+            except Exception as error:
+                sys.exit("%s: %s: %s" % (name, text, error))
+
+
+if __name__ == "__main__":
+    main()
