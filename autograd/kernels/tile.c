@@ -20,6 +20,9 @@
 #define AG_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* Keeps a pointer in a register of its own: compilers would rather add the common offset again for every k. */
+#define AG_OPAQUE(pointer) __asm__("" : "+r"(pointer))
+
 /* ---- AVX-512 -------------------------------------------------------------------------------------------------------- */
 
 #if defined(__x86_64__)

@@ -18,6 +18,7 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv,
     AG_UNROLL
     for (int i = 0; i < mr; i++) {
         row[i] = a[i] + t->a_offset;
+        AG_OPAQUE(row[i]);
     }
     if (t->accumulate) {
         AG_UNROLL
@@ -51,21 +52,56 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv,
     const T *b = t->b;
     const int64_t *step = t->step;
     int64_t ldb = t->ldb;
-    for (int64_t k = t->k; k > 0; k--) {
-        VECTOR right[VECTORS];
+    /* A panel of one vector has too few chains to hide the latency of a sum: odd k get chains of their own. */
+    VECTOR odd[ROWS];
+    if (nv == 1) {
+        AG_UNROLL
+        for (int i = 0; i < mr; i++) {
+            odd[i] = SET((T)0);
+        }
+    }
+    int64_t k = t->k;
+    for (; k >= 2; k -= 2) {
+        VECTOR right[2][VECTORS];
+        int64_t at[2] = {step[0], step[1]};
         AG_UNROLL
         for (int j = 0; j < nv; j++) {
-            right[j] = LOAD(b + j * LANES);
+            right[0][j] = LOAD(b + j * LANES);
+            right[1][j] = LOAD(b + ldb + j * LANES);
         }
-        int64_t at = *step++;
-        b += ldb;
+        AG_UNROLL
+        for (int u = 0; u < 2; u++) {
+            AG_UNROLL
+            for (int i = 0; i < mr; i++) {
+                VECTOR left = SET(row[i][at[u]]);
+                AG_UNROLL
+                for (int j = 0; j < nv; j++) {
+                    if (nv == 1 && u == 1) {
+                        odd[i] = FMA(left, right[u][j], odd[i]);
+                    } else {
+                        sum[i][j] = FMA(left, right[u][j], sum[i][j]);
+                    }
+                }
+            }
+        }
+        step += 2;
+        b += 2 * ldb;
+    }
+    if (k > 0) {
+        int64_t at = *step;
         AG_UNROLL
         for (int i = 0; i < mr; i++) {
             VECTOR left = SET(row[i][at]);
             AG_UNROLL
             for (int j = 0; j < nv; j++) {
-                sum[i][j] = FMA(left, right[j], sum[i][j]);
+                sum[i][j] = FMA(left, LOAD(b + j * LANES), sum[i][j]);
             }
+        }
+    }
+    if (nv == 1) {
+        AG_UNROLL
+        for (int i = 0; i < mr; i++) {
+            sum[i][0] = sum[i][0] + odd[i];
         }
     }
     AG_UNROLL
