@@ -23,7 +23,7 @@ static bool adaptive_avg_pool2d_shape(ag_call *call)
     const struct adaptive_params *p = ag_call_params(call);
     const ag_array *x = ag_call_input(call, 0);
     char tx[AG_SHAPE_TEXT];
-    if (!ops_need_inputs(call, 1) || !ops_need_float(call, x)) {
+    if (!ops_need_float(call, x)) {
         return false;
     }
     if (x->ndim != 4) {
@@ -131,7 +131,8 @@ static bool adaptive_avg_pool2d_input_shape(ag_call *call)
 {
     const struct adaptive_params *p = ag_call_params(call);
     const ag_array *g = ag_call_input(call, 0);
-    return ag_call_output_channels_last(call, 0, g->dtype,
+    return ops_need_shape(call, 0, AG_SHAPE(g->size[0], g->size[1], p->grid[0], p->grid[1])) &&
+           ag_call_output_channels_last(call, 0, g->dtype,
                                         AG_SHAPE(g->size[0], g->size[1], p->image[0], p->image[1]));
 }
 
@@ -177,3 +178,16 @@ static ag_tensor adaptive_avg_pool2d_input(ag_tensor g, const struct adaptive_pa
     ag_tensor out[1];
     return ag_apply(ag_caller(), &op_adaptive_avg_pool2d_input, 1, &g, params, out);
 }
+
+#ifdef WENGERT_SAMPLES
+AG_SAMPLES(adaptive_avg_pool2d_input)
+{
+    struct adaptive_params p = { { 4, 6 }, { 2, 3 } };
+    SAMPLE("torch.kron(g, torch.full((2, 2), 0.25, dtype=g.dtype))") {
+        sample_result(s, adaptive_avg_pool2d_input(sample_float(s, "g", AG_SHAPE(2, 3, 2, 3)), &p));
+    }
+    REFUSES("ag_adaptive_avg_pool2d_input: input 0 is (2,3,4,2) and must be (2,3,2,3)") {
+        adaptive_avg_pool2d_input(sample_float(s, "g", AG_SHAPE(2, 3, 4, 2)), &p);
+    }
+}
+#endif

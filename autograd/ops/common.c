@@ -15,16 +15,6 @@ const char *ops_text(const ag_array *a, char *text)
     return ag_shape_format(ops_shape(a), text, AG_SHAPE_TEXT);
 }
 
-bool ops_need_inputs(ag_call *call, int n)
-{
-    for (int i = 0; i < n; i++) {
-        if (!ag_call_has(call, i)) {
-            return ag_call_fail(call, AG_ERROR_LIFETIME, "a tensor is needed, got none");
-        }
-    }
-    return true;
-}
-
 bool ops_need_float(ag_call *call, const ag_array *a)
 {
     if (ag_dtype_is_float(a->dtype)) {
@@ -40,6 +30,17 @@ bool ops_need_same_dtype(ag_call *call, const ag_array *a, const ag_array *b)
     }
     return ag_call_fail(call, AG_ERROR_DTYPE, "element types %s and %s differ", ag_dtype_name(a->dtype),
                         ag_dtype_name(b->dtype));
+}
+
+bool ops_need_shape(ag_call *call, int i, ag_shape shape)
+{
+    const ag_array *a = ag_call_input(call, i);
+    char given[AG_SHAPE_TEXT], needed[AG_SHAPE_TEXT];
+    if (ag_shape_equal(ops_shape(a), shape)) {
+        return true;
+    }
+    return ag_call_fail(call, AG_ERROR_SHAPE, "input %d is %s and must be %s", i, ops_text(a, given),
+                        ag_shape_format(shape, needed, sizeof(needed)));
 }
 
 bool ops_need_dim(ag_call *call, const ag_array *a, int *dim)

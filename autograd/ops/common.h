@@ -15,10 +15,10 @@ ag_shape ops_shape(const ag_array *a);
 const char *ops_text(const ag_array *a, char *text);
 
 /* Each returns true, or raises in the operation's name and returns false. */
-/* The first n inputs were given: only later ones are optional. */
-bool ops_need_inputs(ag_call *call, int n);
 bool ops_need_float(ag_call *call, const ag_array *a);
 bool ops_need_same_dtype(ag_call *call, const ag_array *a, const ag_array *b);
+/* For operations that only other rules apply, so that a wrong rule is an error and not a wild read. */
+bool ops_need_shape(ag_call *call, int i, ag_shape shape);
 /* Replaces a negative dimension by its number; a scalar counts as having one. */
 bool ops_need_dim(ag_call *call, const ag_array *a, int *dim);
 

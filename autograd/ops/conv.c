@@ -126,8 +126,7 @@ static bool conv2d_shape(ag_call *call)
     const ag_conv2d_config *c = ag_call_params(call);
     const ag_array *x = ag_call_input(call, 0), *w = ag_call_input(call, 1);
     char tx[AG_SHAPE_TEXT], tw[AG_SHAPE_TEXT];
-    if (!ops_need_inputs(call, 2) || !ops_need_float(call, x) || !ops_need_same_dtype(call, x, w) ||
-        !config_is_right(call, c)) {
+    if (!ops_need_float(call, x) || !ops_need_same_dtype(call, x, w) || !config_is_right(call, c)) {
         return false;
     }
     ops_text(x, tx);
@@ -214,6 +213,7 @@ AG_OP(conv2d) {
     .derivative = "dx = conv2d_input(dy, w);  dw = conv2d_weight(x, dy);  db = sum of dy over N, H, W",
     .inputs = 3,
     .outputs = 1,
+    .optional = AG_OPTIONAL(2),
     .saves = AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1),
     .params = sizeof(ag_conv2d_config),
     .orders = AG_ORDERS_ANY,
@@ -400,14 +400,15 @@ AG_SAMPLES(conv2d)
 
 /* ---- conv2d_input ----------------------------------------------------------
  * x = conv2d_input(g, w)          dg = conv2d(dx, w)          dw = conv2d_weight(dx, g)
- * Reached through conv2d only: its operands fit one another. */
+ * Applied by the rules of this file only: the params are right. */
 
 static bool conv2d_input_shape(ag_call *call)
 {
     const struct conv_params *p = ag_call_params(call);
     const ag_array *g = ag_call_input(call, 0), *w = ag_call_input(call, 1);
-    return ag_call_output_channels_last(
-        call, 0, g->dtype, AG_SHAPE(g->size[0], w->size[1] * p->config.groups, p->image[0], p->image[1]));
+    return ops_need_shape(call, 0, AG_SHAPE(g->size[0], w->size[0], result_size(p, 0), result_size(p, 1))) &&
+           ag_call_output_channels_last(
+               call, 0, g->dtype, AG_SHAPE(g->size[0], w->size[1] * p->config.groups, p->image[0], p->image[1]));
 }
 
 static bool conv2d_input_forward(ag_call *call)
@@ -475,6 +476,10 @@ AG_SAMPLES(conv2d_input)
         ag_tensor w = sample_float(s, "w", AG_SHAPE(2, 2, 2, 2)), g = sample_float(s, "g", AG_SHAPE(1, 2, 3, 2));
         sample_result(s, conv2d_input(g, w, &p));
     }
+    REFUSES("ag_conv2d_input: input 0 is (1,2,3,3) and must be (1,2,3,2)") {
+        struct conv_params p = { ag_conv2d_defaults(), { 4, 3 }, { 2, 2 } };
+        conv2d_input(sample_float(s, "g", AG_SHAPE(1, 2, 3, 3)), sample_float(s, "w", AG_SHAPE(2, 2, 2, 2)), &p);
+    }
 }
 #endif
 
@@ -485,7 +490,8 @@ static bool conv2d_weight_shape(ag_call *call)
 {
     const struct conv_params *p = ag_call_params(call);
     const ag_array *x = ag_call_input(call, 0), *g = ag_call_input(call, 1);
-    return ag_call_output(call, 0, x->dtype,
+    return ops_need_shape(call, 1, AG_SHAPE(x->size[0], g->size[1], result_size(p, 0), result_size(p, 1))) &&
+           ag_call_output(call, 0, x->dtype,
                           AG_SHAPE(g->size[1], x->size[1] / p->config.groups, p->kernel[0], p->kernel[1]));
 }
 
@@ -554,6 +560,10 @@ AG_SAMPLES(conv2d_weight)
         p.config.stride[0] = p.config.stride[1] = p.config.dilation[1] = p.config.groups = 2;
         ag_tensor x = sample_float(s, "x", AG_SHAPE(1, 4, 6, 5)), g = sample_float(s, "g", AG_SHAPE(1, 2, 3, 2));
         sample_result(s, conv2d_weight(x, g, &p));
+    }
+    REFUSES("ag_conv2d_weight: input 1 is (2,3,4,3) and must be (2,3,3,2)") {
+        struct conv_params p = { ag_conv2d_defaults(), { 4, 3 }, { 2, 2 } };
+        conv2d_weight(sample_float(s, "x", AG_SHAPE(2, 2, 4, 3)), sample_float(s, "g", AG_SHAPE(2, 3, 4, 3)), &p);
     }
 }
 #endif

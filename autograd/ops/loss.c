@@ -43,7 +43,7 @@ static bool cross_entropy_shape(ag_call *call)
     const struct reduction_params *p = ag_call_params(call);
     const ag_array *x = ag_call_input(call, 0), *label = ag_call_input(call, 1);
     char tx[AG_SHAPE_TEXT], tl[AG_SHAPE_TEXT];
-    if (!ops_need_inputs(call, 2) || !ops_need_float(call, x) || !reduction_is_right(call, p->reduction)) {
+    if (!ops_need_float(call, x) || !reduction_is_right(call, p->reduction)) {
         return false;
     }
     if (label->dtype != AG_INT64) {
@@ -217,8 +217,11 @@ AG_SAMPLES(cross_entropy)
 
 static bool cross_entropy_input_shape(ag_call *call)
 {
+    const struct reduction_params *p = ag_call_params(call);
     const ag_array *x = ag_call_input(call, 0);
-    return ag_call_output(call, 0, x->dtype, ops_shape(x));
+    ag_shape rows = AG_SHAPE(x->size[0]), g = p->reduction == AG_REDUCE_NONE ? rows : AG_SHAPE_SCALAR;
+    return ops_need_shape(call, 1, rows) && ops_need_shape(call, 2, AG_SHAPE(x->size[0], 2)) &&
+           ops_need_shape(call, 3, g) && ag_call_output(call, 0, x->dtype, ops_shape(x));
 }
 
 static bool cross_entropy_input_forward(ag_call *call)
@@ -254,6 +257,34 @@ static ag_tensor cross_entropy_input(ag_tensor x, ag_tensor label, ag_tensor sta
     return ag_apply(ag_caller(), &op_cross_entropy_input, 4, in, &p, out);
 }
 
+#ifdef WENGERT_SAMPLES
+/* Each row's maximum and log sum, as cross_entropy keeps them. */
+static ag_tensor stats_of(ag_tensor x)
+{
+    ag_tensor max = ag_amax(x, AG_DIMS(1), false), parts[] = { max, ag_sub(ag_logsumexp(x, AG_DIMS(1), false), max) };
+    return ag_stack(2, parts, 1);
+}
+
+AG_SAMPLES(cross_entropy_input)
+{
+    SAMPLE("(torch.softmax(x, 1) - F.one_hot(t, 4)) * g / 3") {
+        ag_tensor x = sample_constant(s, "x", AG_SHAPE(3, 4), -2, 2), t = sample_int(s, "t", AG_SHAPE(3), 0, 4);
+        ag_tensor g = sample_constant(s, "g", AG_SHAPE_SCALAR, 1, 2);
+        sample_result(s, cross_entropy_input(x, t, stats_of(x), g, AG_REDUCE_MEAN));
+    }
+    SAMPLE("(torch.softmax(x, 1) - F.one_hot(t, 4)) * g[:, None]") {
+        ag_tensor x = sample_constant(s, "x", AG_SHAPE(3, 4), -2, 2), t = sample_int(s, "t", AG_SHAPE(3), 0, 4);
+        ag_tensor g = sample_constant(s, "g", AG_SHAPE(3), 1, 2);
+        sample_result(s, cross_entropy_input(x, t, stats_of(x), g, AG_REDUCE_NONE));
+    }
+    REFUSES("ag_cross_entropy_input: input 3 is () and must be (3)") {
+        ag_tensor x = sample_constant(s, "x", AG_SHAPE(3, 4), -2, 2), t = sample_int(s, "t", AG_SHAPE(3), 0, 4);
+        ag_tensor g = sample_constant(s, "g", AG_SHAPE_SCALAR, 1, 2);
+        cross_entropy_input(x, t, stats_of(x), g, AG_REDUCE_NONE);
+    }
+}
+#endif
+
 /* ---- one_hot ------------------------------------------------------------------
  * y[n,c] = 1 where c = label[n], else 0 */
 
@@ -265,7 +296,9 @@ struct one_hot_params {
 static bool one_hot_shape(ag_call *call)
 {
     const struct one_hot_params *p = ag_call_params(call);
-    return ag_call_output(call, 0, p->dtype, AG_SHAPE(ag_call_input(call, 0)->size[0], p->classes));
+    const ag_array *label = ag_call_input(call, 0);
+    return ops_need_shape(call, 0, AG_SHAPE(label->numel)) &&
+           ag_call_output(call, 0, p->dtype, AG_SHAPE(label->numel, p->classes));
 }
 
 static bool one_hot_forward(ag_call *call)
@@ -304,6 +337,18 @@ static ag_tensor one_hot(ag_tensor label, int64_t classes, ag_dtype dtype)
     ag_tensor out[1];
     return ag_apply(ag_caller(), &op_one_hot, 1, &label, &p, out);
 }
+
+#ifdef WENGERT_SAMPLES
+AG_SAMPLES(one_hot)
+{
+    SAMPLE("F.one_hot(t, 5) * 1.0") {
+        sample_result(s, one_hot(sample_int(s, "t", AG_SHAPE(4), 0, 5), 5, sample_dtype(s)));
+    }
+    REFUSES("ag_one_hot: input 0 is (2,2) and must be (4)") {
+        one_hot(sample_int(s, "t", AG_SHAPE(2, 2), 0, 5), 5, sample_dtype(s));
+    }
+}
+#endif
 
 /* ---- losses element by element: mse_loss, l1_loss, bce_with_logits ---------------------------------------------------------
  * One value for each element, reduced to the mean, the sum, or not at all. */
@@ -345,7 +390,7 @@ static bool loss_shape(ag_call *call)
     const struct loss_params *p = ag_call_params(call);
     const ag_array *x = ag_call_input(call, 0), *y = ag_call_input(call, 1);
     char tx[AG_SHAPE_TEXT], ty[AG_SHAPE_TEXT];
-    if (!ops_need_inputs(call, 2) || !ops_need_float(call, x) || !ops_need_same_dtype(call, x, y) ||
+    if (!ops_need_float(call, x) || !ops_need_same_dtype(call, x, y) ||
         !reduction_is_right(call, p->reduction)) {
         return false;
     }
@@ -379,7 +424,7 @@ static bool loss_forward(ag_call *call)
     return true;
 }
 
-static void loss_input(ag_sweep *s);
+static void loss_input(ag_sweep *sweep);
 
 /* The gradient that reaches each element's loss. */
 static ag_tensor gradient_per_element(ag_sweep *s)
@@ -590,6 +635,10 @@ static bool loss_input_shape(ag_call *call)
 {
     const struct loss_params *p = ag_call_params(call);
     const ag_array *x = ag_call_input(call, 0);
+    ag_shape g = p->reduction == AG_REDUCE_NONE ? ops_shape(x) : AG_SHAPE_SCALAR;
+    if (!ops_need_shape(call, 1, ops_shape(x)) || !ops_need_shape(call, 2, g)) {
+        return false;
+    }
     for (int i = 0; i < 2; i++) {
         if (!(p->wants[i] ? loss_output(call, i, x) : ag_call_output(call, i, x->dtype, AG_SHAPE(0)))) {
             return false;
@@ -626,17 +675,46 @@ AG_OP(loss_input) {
     .forward = loss_input_forward,
 };
 
-static void loss_input(ag_sweep *s)
+static void loss_input(ag_sweep *sweep)
 {
-    struct loss_params p = *(const struct loss_params *)ag_sweep_params(s);
-    ag_tensor in[] = { ag_sweep_input(s, 0), ag_sweep_input(s, 1), ag_sweep_grad(s, 0) }, out[2];
+    struct loss_params p = *(const struct loss_params *)ag_sweep_params(sweep);
+    ag_tensor in[] = { ag_sweep_input(sweep, 0), ag_sweep_input(sweep, 1), ag_sweep_grad(sweep, 0) }, out[2];
     for (int i = 0; i < 2; i++) {
-        p.wants[i] = ag_sweep_wants(s, i);
+        p.wants[i] = ag_sweep_wants(sweep, i);
     }
     ag_apply(ag_caller(), &op_loss_input, 3, in, &p, out);
     for (int i = 0; i < 2; i++) {
         if (p.wants[i]) {
-            ag_sweep_add(s, i, out[i]);
+            ag_sweep_add(sweep, i, out[i]);
         }
     }
 }
+
+#ifdef WENGERT_SAMPLES
+static void loss_input_sample(ag_samples *s, k_loss_kind kind, ag_reduction reduction, ag_shape g)
+{
+    struct loss_params p = { kind, reduction, { true, true } };
+    ag_tensor in[] = { sample_constant(s, "x", AG_SHAPE(2, 3), -2, 2), sample_constant(s, "y", AG_SHAPE(2, 3), 3, 4),
+                       sample_constant(s, "g", g, 1, 2) };
+    ag_tensor out[2];
+    ag_apply(ag_caller(), &op_loss_input, 3, in, &p, out);
+    sample_result(s, out[0]);
+    sample_result(s, out[1]);
+}
+
+AG_SAMPLES(loss_input)
+{
+    SAMPLE("(2 * (x - y) * g / 6, -2 * (x - y) * g / 6)") {
+        loss_input_sample(s, K_LOSS_MSE, AG_REDUCE_MEAN, AG_SHAPE_SCALAR);
+    }
+    SAMPLE("(torch.sign(x - y) * g, -torch.sign(x - y) * g)") {
+        loss_input_sample(s, K_LOSS_L1, AG_REDUCE_NONE, AG_SHAPE(2, 3));
+    }
+    SAMPLE("((torch.sigmoid(x) - y) * g, -x * g)") {
+        loss_input_sample(s, K_LOSS_BCE, AG_REDUCE_SUM, AG_SHAPE_SCALAR);
+    }
+    REFUSES("ag_loss_input: input 2 is (3) and must be ()") {
+        loss_input_sample(s, K_LOSS_BCE, AG_REDUCE_SUM, AG_SHAPE(3));
+    }
+}
+#endif

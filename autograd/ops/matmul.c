@@ -89,8 +89,7 @@ static bool matmul_shape(ag_call *call)
 {
     const ag_array *a = ag_call_input(call, 0), *b = ag_call_input(call, 1);
     char ta[AG_SHAPE_TEXT], tb[AG_SHAPE_TEXT];
-    if (!ops_need_inputs(call, 2) || !ops_need_float(call, a) || !ops_need_float(call, b) ||
-        !ops_need_same_dtype(call, a, b)) {
+    if (!ops_need_float(call, a) || !ops_need_float(call, b) || !ops_need_same_dtype(call, a, b)) {
         return false;
     }
     if (a->ndim == 0 || b->ndim == 0) {
@@ -320,7 +319,7 @@ static bool linear_shape(ag_call *call)
 {
     const ag_array *x = ag_call_input(call, 0), *w = ag_call_input(call, 1);
     char tx[AG_SHAPE_TEXT], tw[AG_SHAPE_TEXT];
-    if (!ops_need_inputs(call, 2) || !ops_need_float(call, x) || !ops_need_same_dtype(call, x, w)) {
+    if (!ops_need_float(call, x) || !ops_need_same_dtype(call, x, w)) {
         return false;
     }
     if (w->ndim != 2) {
@@ -427,6 +426,7 @@ AG_OP(linear) {
     .derivative = "dx = dy w;  dw = dy^T x;  db = sum of dy over the rows",
     .inputs = 3,
     .outputs = 1,
+    .optional = AG_OPTIONAL(2),
     .saves = AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1),
     .orders = AG_ORDERS_ANY,
     .shape = linear_shape,

@@ -96,7 +96,7 @@ static bool batch_norm_shape(ag_call *call)
     const ag_batch_norm_config *c = ag_call_params(call);
     const ag_array *x = ag_call_input(call, X);
     char tx[AG_SHAPE_TEXT];
-    if (!ops_need_inputs(call, 1) || !ops_need_float(call, x)) {
+    if (!ops_need_float(call, x)) {
         return false;
     }
     if (c->made_by_defaults != OPS_MADE_BY_DEFAULTS) {
@@ -256,6 +256,7 @@ AG_OP(batch_norm) {
     .derivative = "dx = r (w dy - m(w dy) - h m(w dy h));  dw = sum of dy h;  db = sum of dy",
     .inputs = 5,
     .outputs = 3,
+    .optional = AG_OPTIONAL(1) | AG_OPTIONAL(2) | AG_OPTIONAL(3) | AG_OPTIONAL(4),
     .saves = AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1) | AG_SAVE_OUTPUT(1) | AG_SAVE_OUTPUT(2),
     .params = sizeof(ag_batch_norm_config),
     .orders = AG_ORDERS_ANY,
@@ -379,6 +380,10 @@ static bool batch_norm_input_shape(ag_call *call)
     const struct input_params *p = ag_call_params(call);
     const ag_array *x = ag_call_input(call, 1);
     ag_shape channels = AG_SHAPE(x->size[1]);
+    if (!ops_need_shape(call, 0, ops_shape(x)) || !ops_need_shape(call, 2, channels) ||
+        !ops_need_shape(call, 3, channels)) {
+        return false;
+    }
     return (p->wants_x ? output_in_order_of(call, 0, x) : ag_call_output(call, 0, x->dtype, AG_SHAPE(0))) &&
            ag_call_output(call, 1, x->dtype, channels) && ag_call_output(call, 2, x->dtype, channels);
 }
@@ -392,13 +397,15 @@ static bool batch_norm_input_forward(ag_call *call)
     int threads = ag_call_threads(call);
     size_t channels = (size_t)p.c, item = ag_dtype_size(x->dtype);
     const void *data = in_order_of(call, x, x), *dy = in_order_of(call, ag_call_input(call, 0), x);
-    double *sum = ag_call_work(call, channels * 2 * sizeof(double)), *product = sum + channels;
+    double *exact = ag_call_work(call, channels * 2 * sizeof(double));
     char *factors = ag_call_work(call, channels * 3 * item);
     void *work = ag_call_work(call, k_norm_bytes(&p));
-    if (data == NULL || dy == NULL || sum == NULL || factors == NULL || work == NULL) {
+    const void *means = ops_row_major(call, mean);
+    if (data == NULL || dy == NULL || exact == NULL || factors == NULL || work == NULL || means == NULL) {
         return false;
     }
-    k_norm_sums(x->dtype, threads, &p, dy, data, mean->data, sum, product, work);
+    double *sum = exact, *product = exact + channels;
+    k_norm_sums(x->dtype, threads, &p, dy, data, means, sum, product, work);
     ag_array by_dy = channel_array(x->dtype, &p.c, factors);
     ag_array by_x = channel_array(x->dtype, &p.c, factors + channels * item);
     ag_array shift = channel_array(x->dtype, &p.c, factors + channels * 2 * item);
@@ -413,7 +420,7 @@ static bool batch_norm_input_forward(ag_call *call)
         set_element(&shift, i, training ? -scale * sum[i] / count : 0);
     }
     if (params->wants_x && dx->numel > 0) {
-        k_norm_input(x->dtype, threads, &p, dy, data, mean->data, by_dy.data, by_x.data, shift.data, dx->data);
+        k_norm_input(x->dtype, threads, &p, dy, data, means, by_dy.data, by_x.data, shift.data, dx->data);
     }
     return true;
 }
@@ -424,6 +431,7 @@ AG_OP(batch_norm_input) {
     .formula = "dx, dw, db of batch_norm",
     .inputs = 5,
     .outputs = 3,
+    .optional = AG_OPTIONAL(4),
     .params = sizeof(struct input_params),
     .shape = batch_norm_input_shape,
     .forward = batch_norm_input_forward,
@@ -442,3 +450,32 @@ static void batch_norm_input(ag_sweep *s)
         }
     }
 }
+
+#ifdef WENGERT_SAMPLES
+static void batch_norm_input_sample(ag_samples *s, bool training, int64_t means)
+{
+    struct input_params p = { ag_batch_norm_defaults(), true };
+    p.config.training = training;
+    ag_tensor in[] = { sample_constant(s, "g", AG_SHAPE(4, 3), -2, 2), sample_constant(s, "x", AG_SHAPE(4, 3), -2, 2),
+                       sample_constant(s, "m", AG_SHAPE(means), -1, 1), sample_constant(s, "r", AG_SHAPE(3), 0.5, 2),
+                       sample_constant(s, "w", AG_SHAPE(3), 0.5, 2) };
+    ag_tensor out[3];
+    ag_apply(ag_caller(), &op_batch_norm_input, 5, in, &p, out);
+    for (int i = 0; i < 3; i++) {
+        sample_result(s, out[i]);
+    }
+}
+
+AG_SAMPLES(batch_norm_input)
+{
+    SAMPLE("(g * w * r, (g * (x - m) * r).sum(0), g.sum(0))") {
+        batch_norm_input_sample(s, false, 3);
+    }
+    SAMPLE("(w * r * (g - g.mean(0) - (x - m) * r * (g * (x - m) * r).mean(0)), (g * (x - m) * r).sum(0), g.sum(0))") {
+        batch_norm_input_sample(s, true, 3);
+    }
+    REFUSES("ag_batch_norm_input: input 2 is (4) and must be (3)") {
+        batch_norm_input_sample(s, true, 4);
+    }
+}
+#endif

@@ -53,7 +53,7 @@ static int64_t result_size(const ag_pool2d_config *c, int64_t image, int d)
 static bool pool_is_right(ag_call *call, const ag_array *x, const ag_pool2d_config *c)
 {
     char tx[AG_SHAPE_TEXT];
-    if (!ops_need_inputs(call, 1) || !ops_need_float(call, x)) {
+    if (!ops_need_float(call, x)) {
         return false;
     }
     if (c->made_by_defaults != OPS_MADE_BY_DEFAULTS) {
@@ -118,6 +118,18 @@ static ag_pool2d_config stride_resolved(ag_pool2d_config c)
     return c;
 }
 
+/* Of the winners: two bytes for each element of a result of that shape, channels last. */
+static ag_shape index_shape(ag_shape y)
+{
+    return AG_SHAPE(y.size[0], y.size[2], y.size[3], y.size[1], 2);
+}
+
+/* The result's shape for n images of `channels` channels. */
+static ag_shape result_shape(const struct pool_params *p, int64_t n, int64_t channels)
+{
+    return AG_SHAPE(n, channels, result_size(&p->config, p->image[0], 0), result_size(&p->config, p->image[1], 1));
+}
+
 /* ---- max_pool2d --------------------------------------------------------------
  * y = max over each window, index = which cell of the window won          dx = dy scattered to the winners
  * index is (N,OH,OW,C,2) of uint8: the two bytes of a uint16_t; without elements if no backward can follow */
@@ -133,8 +145,8 @@ static bool max_pool2d_shape(ag_call *call)
         return ag_call_fail(call, AG_ERROR_VALUE, "kernel (%lld,%lld) has more than 65536 cells", (long long)c->kernel[0],
                             (long long)c->kernel[1]);
     }
-    ag_shape y = pooled_shape(x, c);
-    ag_shape index = AG_SHAPE(ag_call_recording(call) ? y.size[0] : 0, y.size[2], y.size[3], y.size[1], 2);
+    ag_shape y = pooled_shape(x, c), index = index_shape(y);
+    index.size[0] = ag_call_recording(call) ? y.size[0] : 0;
     return ag_call_output_channels_last(call, 0, x->dtype, y) && ag_call_output(call, 1, AG_UINT8, index);
 }
 
@@ -245,7 +257,7 @@ AG_SAMPLES(max_pool2d)
         max_pool_sample(s, AG_SHAPE(0, 2, 4, 4), c);
     }
     SAMPLE("F.max_pool2d(x * x, 2) * x[:, :, :2, :2]") {
-        ag_tensor x = sample_float(s, "x", AG_SHAPE(1, 2, 4, 4));
+        ag_tensor x = sample_range(s, "x", AG_SHAPE(1, 2, 4, 4), 0.2, 2);
         ag_tensor corner = ag_narrow(ag_narrow(x, 2, 0, 2), 3, 0, 2);
         sample_result(s, ag_mul(ag_max_pool2d(ag_mul(x, x), c), corner));
     }
@@ -290,7 +302,9 @@ static bool max_pool2d_input_shape(ag_call *call)
 {
     const struct pool_params *p = ag_call_params(call);
     const ag_array *g = ag_call_input(call, 0);
-    return ag_call_output_channels_last(call, 0, g->dtype,
+    ag_shape y = result_shape(p, g->size[0], g->size[1]);
+    return ops_need_shape(call, 0, y) && ops_need_shape(call, 1, index_shape(y)) &&
+           ag_call_output_channels_last(call, 0, g->dtype,
                                         AG_SHAPE(g->size[0], g->size[1], p->image[0], p->image[1]));
 }
 
@@ -336,6 +350,35 @@ static ag_tensor max_pool2d_input(ag_tensor g, ag_tensor index, const struct poo
     return ag_apply(ag_caller(), &op_max_pool2d_input, 2, in, params, out);
 }
 
+#ifdef WENGERT_SAMPLES
+/* 4 x 4 images in windows of 2 x 2, each won by its last cell. */
+static ag_tensor last_cells_win(void)
+{
+    uint16_t winners[4] = { 3, 3, 3, 3 };
+    return ag_from(AG_SHAPE(1, 2, 2, 1, 2), AG_UINT8, winners);
+}
+
+static struct pool_params windows_of_two(void)
+{
+    struct pool_params p = { stride_resolved(ag_pool2d_defaults(2)), { 4, 4 } };
+    return p;
+}
+
+AG_SAMPLES(max_pool2d_input)
+{
+    struct pool_params p = windows_of_two();
+    SAMPLE("torch.kron(g, torch.tensor([[0.0, 0.0], [0.0, 1.0]], dtype=g.dtype))") {
+        sample_result(s, max_pool2d_input(sample_float(s, "g", AG_SHAPE(1, 1, 2, 2)), last_cells_win(), &p));
+    }
+    REFUSES("ag_max_pool2d_input: input 0 is (1,1,2,3) and must be (1,1,2,2)") {
+        max_pool2d_input(sample_float(s, "g", AG_SHAPE(1, 1, 2, 3)), last_cells_win(), &p);
+    }
+    REFUSES("ag_max_pool2d_input: input 1 is (1,2,2,1,2) and must be (1,2,2,3,2)") {
+        max_pool2d_input(sample_float(s, "g", AG_SHAPE(1, 3, 2, 2)), last_cells_win(), &p);
+    }
+}
+#endif
+
 /* ---- max_pool2d_gather -----------------------------------------------------------
  * y = x at the winner of each window          dx = max_pool2d_input(dy, index) */
 
@@ -343,7 +386,9 @@ static bool max_pool2d_gather_shape(ag_call *call)
 {
     const struct pool_params *p = ag_call_params(call);
     const ag_array *x = ag_call_input(call, 0);
-    return ag_call_output_channels_last(call, 0, x->dtype, pooled_shape(x, &p->config));
+    ag_shape y = result_shape(p, x->size[0], x->size[1]);
+    return ops_need_shape(call, 0, AG_SHAPE(x->size[0], x->size[1], p->image[0], p->image[1])) &&
+           ops_need_shape(call, 1, index_shape(y)) && ag_call_output_channels_last(call, 0, x->dtype, y);
 }
 
 static bool max_pool2d_gather_forward(ag_call *call)
@@ -387,6 +432,19 @@ static ag_tensor max_pool2d_gather(ag_tensor x, ag_tensor index, const struct po
     ag_tensor in[] = { x, index }, out[1];
     return ag_apply(ag_caller(), &op_max_pool2d_gather, 2, in, params, out);
 }
+
+#ifdef WENGERT_SAMPLES
+AG_SAMPLES(max_pool2d_gather)
+{
+    struct pool_params p = windows_of_two();
+    SAMPLE("x[:, :, 1::2, 1::2] * 1") {
+        sample_result(s, max_pool2d_gather(sample_float(s, "x", AG_SHAPE(1, 1, 4, 4)), last_cells_win(), &p));
+    }
+    REFUSES("ag_max_pool2d_gather: input 0 is (1,1,4,5) and must be (1,1,4,4)") {
+        max_pool2d_gather(sample_float(s, "x", AG_SHAPE(1, 1, 4, 5)), last_cells_win(), &p);
+    }
+}
+#endif
 
 /* ---- avg_pool2d ----------------------------------------------------------------
  * y = mean of x over each window          dx = avg_pool2d_input(dy) */
@@ -531,7 +589,8 @@ static bool avg_pool2d_input_shape(ag_call *call)
 {
     const struct pool_params *p = ag_call_params(call);
     const ag_array *g = ag_call_input(call, 0);
-    return ag_call_output_channels_last(call, 0, g->dtype,
+    return ops_need_shape(call, 0, result_shape(p, g->size[0], g->size[1])) &&
+           ag_call_output_channels_last(call, 0, g->dtype,
                                         AG_SHAPE(g->size[0], g->size[1], p->image[0], p->image[1]));
 }
 
@@ -576,3 +635,16 @@ static ag_tensor avg_pool2d_input(ag_tensor g, const struct pool_params *params)
     ag_tensor out[1];
     return ag_apply(ag_caller(), &op_avg_pool2d_input, 1, &g, params, out);
 }
+
+#ifdef WENGERT_SAMPLES
+AG_SAMPLES(avg_pool2d_input)
+{
+    struct pool_params p = windows_of_two();
+    SAMPLE("torch.kron(g, torch.full((2, 2), 0.25, dtype=g.dtype))") {
+        sample_result(s, avg_pool2d_input(sample_float(s, "g", AG_SHAPE(2, 3, 2, 2)), &p));
+    }
+    REFUSES("ag_avg_pool2d_input: input 0 is (2,3,4,2) and must be (2,3,2,2)") {
+        avg_pool2d_input(sample_float(s, "g", AG_SHAPE(2, 3, 4, 2)), &p);
+    }
+}
+#endif

@@ -94,6 +94,9 @@ ag_tensor ag_uniform_at(ag_place where, ag_shape shape, double low, double high,
 AG_SAMPLES(uniform)
 {
     ag_rng rng = ag_rng_seed(1);
+    SAMPLE("torch.full((2, 3), 1.5)") {
+        sample_result(s, ag_uniform(AG_SHAPE(2, 3), 1.5, 1.5, sample_dtype(s), &rng));
+    }
     REFUSES("ag_uniform: low 2 must not be above high 1") {
         ag_uniform(AG_SHAPE(3), 2, 1, sample_dtype(s), &rng);
     }
@@ -153,6 +156,9 @@ ag_tensor ag_normal_at(ag_place where, ag_shape shape, double mean, double std, 
 AG_SAMPLES(normal)
 {
     ag_rng rng = ag_rng_seed(1);
+    SAMPLE("torch.full((2, 3), -2.5)") {
+        sample_result(s, ag_normal(AG_SHAPE(2, 3), -2.5, 0, sample_dtype(s), &rng));
+    }
     REFUSES("ag_normal: std -1 must not be negative") {
         ag_normal(AG_SHAPE(3), 0, -1, sample_dtype(s), &rng);
     }
@@ -303,7 +309,7 @@ static bool dropout_shape(ag_call *call)
 {
     const struct dropout_params *p = ag_call_params(call);
     const ag_array *x = ag_call_input(call, 0);
-    if (!ops_need_inputs(call, 1) || !ops_need_float(call, x) || !probability_is_right(call, p->p)) {
+    if (!ops_need_float(call, x) || !probability_is_right(call, p->p)) {
         return false;
     }
     return !ops_is_row_major(x) && ops_is_channels_last(x)
