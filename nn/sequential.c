@@ -90,29 +90,42 @@ static bool append(const char *function, struct nn_sequential *self, nn_module *
     }
     char name[24];
     snprintf(name, sizeof(name), "%lld", (long long)self->count);
-    if (child->priv != NULL && !nn_is_nil(child) && !nn_adopt(AG_HERE, &self->base, name, child)) {
+    if (child->priv != NULL && !nn_adopt(AG_HERE, &self->base, name, child)) {
         return false;
     }
     self->child[self->count++] = child;
     return true;
 }
 
-/* Children that were handed over belong to the sequence even if one of them is a mistake, and
- * go with it. */
+/* Children that were handed over go with a sequence that cannot be made, each once. */
 nn_module *nn_sequential_from(nn_module *first, ...)
 {
-    nn_module *m = nn_module_new(&sequential_type);
+    nn_module *m = nn_module_new(&sequential_type), *orphans = NULL;
     bool good = !nn_is_nil(m);
     va_list children;
     va_start(children, first);
-    for (nn_module *child = first; child != NN_END && !nn_is_nil(m);
-         child = va_arg(children, nn_module *)) {
-        good = append("nn_sequential", (struct nn_sequential *)m, child) && good;
+    for (nn_module *child = first; child != NN_END; child = va_arg(children, nn_module *)) {
+        good = good && append("nn_sequential", (struct nn_sequential *)m, child);
+        if (!good && child != NULL && child->priv != NULL) {
+            nn_private *p = nn_private_of(child);
+            if (p->parent == NULL && !p->listed) {
+                p->listed = true;
+                p->next = orphans;
+                orphans = child;
+            }
+        }
     }
     va_end(children);
+    while (orphans != NULL) {
+        nn_private *p = nn_private_of(orphans);
+        nn_module *orphan = orphans;
+        orphans = p->next;
+        p->next = NULL;
+        nn_free(orphan);
+    }
     if (!good) {
         nn_free(m);
-        return nn_module_nil(&sequential_type);
+        m = nn_module_nil(&sequential_type);
     }
     return m;
 }
