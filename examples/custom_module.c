@@ -1,8 +1,10 @@
 /*
- * A module of the program's own: a residual block, and a network of such blocks that learns to read digits.
+ * A module of the program's own: a residual block, and a network of such blocks that learns to read
+ * digits.
  *
- * A module is a struct with nn_module first. It says once what it owns (visit) and how its output comes about (forward);
- * names, initialisation, counting, cloning, train and eval mode follow from that.
+ * A module is a struct with nn_module first. It says once what it owns (visit) and how its output
+ * comes about (forward); names, initialisation, counting, cloning, train and eval mode follow from
+ * that.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +19,9 @@
 #include "common/files.h"
 #include "common/options.h"
 
-/* ---- y = x + scale * second(relu(first(x)))        x, y (N, width)    scale (width), starts at 0 ------------------------
- * With scale 0 the block begins as the identity, so that a deep stack of them trains from the first step on. The two layers
- * are children, the scale is a parameter of the block itself. */
+/* ---- y = x + scale * second(relu(first(x)))        x, y (N, width)    scale (width)
+ * With scale 0 the block begins as the identity, so that a deep stack of them trains from the first
+ * step on. The two layers are children, the scale is a parameter of the block itself. */
 
 struct residual {
     nn_module base;
@@ -75,7 +77,7 @@ static nn_module *residual(int64_t width)
     return m;
 }
 
-/* ---- training it -------------------------------------------------------------------------------------------------------- */
+/* ---- training it ----------------------------------------------------------------------------- */
 
 static int train_and_test(const struct options *options)
 {
@@ -90,8 +92,8 @@ static int train_and_test(const struct options *options)
     data_loader *train = data_loader_new(digits_take(&digits.train), batches, &rng);
 
     /* A module of one's own stands wherever the library's do. */
-    nn_module *net = nn_sequential(nn_flatten(), nn_linear(DIGIT_PIXELS, 128), residual(128), residual(128), residual(128),
-                                   nn_linear(128, DIGIT_CLASSES));
+    nn_module *net = nn_sequential(nn_flatten(), nn_linear(DIGIT_PIXELS, 128), residual(128),
+                                   residual(128), residual(128), nn_linear(128, DIGIT_CLASSES));
     nn_init(net, &rng);
     nn_summary(net, AG_SHAPE(1, 1, 28, 28), stdout);
 
@@ -147,10 +149,12 @@ static int train_and_test(const struct options *options)
 
 int main(int argc, char **argv)
 {
-    struct options options = { .program = "custom_module",
-                               .purpose = "Trains a network of user-written residual blocks to read handwritten digits.",
-                               .accepts = OPTION_SEED | OPTION_THREADS | OPTION_STEPS | OPTION_BATCH | OPTION_LR |
-                                          OPTION_DATA };
+    struct options options = {
+        .program = "custom_module",
+        .purpose = "Trains a network of user-written residual blocks to read handwritten digits.",
+        .accepts =
+            OPTION_SEED | OPTION_THREADS | OPTION_STEPS | OPTION_BATCH | OPTION_LR | OPTION_DATA
+    };
     int status = options_parse(&options, argc, argv);
     if (status >= 0) {
         return status;

@@ -1,9 +1,11 @@
 /*
- * A plain network of three linear layers learns to read handwritten digits. Compare it with mnist_cnn.c: only the network
- * differs, and it reads worse, because it does not know that neighbouring pixels belong together.
+ * A plain network of three linear layers learns to read handwritten digits. Compare it with
+ * mnist_cnn.c: only the network differs, and it reads worse, because it does not know that
+ * neighbouring pixels belong together.
  *
- * This file is a lesson: the network, the training loop, early stopping and the final test are all here, from top to bottom.
- * The helpers in common/ find the data, show progress and draw charts; none of them trains anything.
+ * This file is a lesson: the network, the training loop, early stopping and the final test are all
+ * here, from top to bottom. The helpers in common/ find the data, show progress and draw charts;
+ * none of them trains anything.
  */
 #include <math.h>
 #include <stdio.h>
@@ -23,11 +25,12 @@
 
 static int train_and_test(const struct options *options)
 {
-    /* All randomness comes from this one generator: the split, the first weights, the order of the digits. */
+    /* All randomness comes from this one generator: the split, the first weights, the order of the
+     * digits. */
     ag_rng rng = ag_rng_seed((uint64_t)options->seed);
 
-    /* ---- Data. A part of the training digits is set aside: the network never learns from it, and we look at it after
-     * every epoch to see whether it learns to read or just to recite. */
+    /* ---- Data. A part of the training digits is set aside: the network never learns from it, and
+     * we look at it after every epoch to see whether it learns to read or just to recite. */
     struct digits digits;
     if (!digits_open(&digits, options, &rng)) {
         return EXIT_FAILURE;
@@ -36,15 +39,17 @@ static int train_and_test(const struct options *options)
     batches.batch = options->batch;
     batches.shuffle = true; /* a new order every epoch */
     data_loader *train = data_loader_new(digits_take(&digits.train), batches, &rng);
-    data_loader *validation = digits.validation ? evaluate_loader(digits_take(&digits.validation)) : NULL;
+    data_loader *validation =
+        digits.validation ? evaluate_loader(digits_take(&digits.validation)) : NULL;
     int64_t training_digits = data_loader_samples(train);
     int64_t validation_digits = validation ? data_loader_samples(validation) : 0;
 
-    /* ---- The network. Each image is laid out as a row of 784 pixels; the comments say what comes out of each line. */
+    /* ---- The network. Each image is laid out as a row of 784 pixels; the comments say what comes
+     * out of each line. */
     nn_module *net = nn_sequential(nn_flatten(),                   /* (784) */
                                    nn_linear(784, 512), nn_relu(), /* (512) */
                                    nn_linear(512, 512), nn_relu(), /* (512) */
-                                   nn_linear(512, 10));            /* (10): a score for each digit */
+                                   nn_linear(512, 10));            /* (10), a score a digit */
     nn_init(net, &rng);
     nn_summary(net, AG_SHAPE(1, 1, 28, 28), stdout);
 
@@ -66,20 +71,20 @@ static int train_and_test(const struct options *options)
     }
     printf("\n%s: %lld digits to train on, %lld for validation, from %s\n", options->program,
            (long long)training_digits, (long long)validation_digits, digits.folder);
-    printf("at most %d epochs, batches of %lld, Adam with rate %g, seed %lld, %d threads\n\n", epochs,
-           (long long)options->batch, options->lr, (long long)options->seed, ag_threads());
+    printf("at most %d epochs, batches of %lld, Adam with rate %g, seed %lld, %d threads\n\n",
+           epochs, (long long)options->batch, options->lr, (long long)options->seed, ag_threads());
 
     for (int epoch = 1; epoch <= epochs; epoch++) {
         progress_begin(&progress, epoch, epochs, training_digits);
         data_batch batch;
         data_loader_rewind(train);
         while (data_loader_next(train, &batch)) {
-            ag_begin(&step);                                           /* forget the last step, record this one */
-            ag_tensor scores = nn_forward(net, batch.x);               /* (n, 10) */
-            ag_tensor loss = ag_cross_entropy(scores, batch.y);        /* how far from the truth */
+            ag_begin(&step);                                    /* forget the last step */
+            ag_tensor scores = nn_forward(net, batch.x);        /* (n, 10) */
+            ag_tensor loss = ag_cross_entropy(scores, batch.y); /* how far from the truth */
             optim_zero_grad(opt);
-            ag_backward(loss);                                         /* how each weight is to blame */
-            optim_step(opt);                                           /* a small step downhill */
+            ag_backward(loss);                                  /* how each weight is to blame */
+            optim_step(opt);                                    /* a small step downhill */
 
             double loss_now = ag_item(loss);
             if (!isfinite(loss_now)) {
@@ -87,7 +92,8 @@ static int train_and_test(const struct options *options)
                 report_not_finite(options, loss_now, epoch, batch.index + 1);
                 goto cleanup;
             }
-            ag_tensor right = ag_eq(ag_argmax(scores, 1, false), batch.y); /* (n): 1 where the best score is right */
+            /* (n): 1 where the best score is the right one */
+            ag_tensor right = ag_eq(ag_argmax(scores, 1, false), batch.y);
             progress_add(&progress, batch.n, loss_now, (int64_t)ag_item(ag_sum(right)));
         }
         ag_end(&step);
@@ -98,6 +104,11 @@ static int train_and_test(const struct options *options)
                                      .validation_accuracy = NAN };
         if (validation != NULL) {
             evaluate(net, validation, &evaluation);
+            if (!isfinite(evaluation.loss)) {
+                progress_end(&progress);
+                report_not_finite(options, evaluation.loss, epoch, data_loader_batches(train));
+                goto cleanup;
+            }
             now.validation_loss = evaluation.loss;
             now.validation_accuracy = evaluation.accuracy;
         }
@@ -108,7 +119,8 @@ static int train_and_test(const struct options *options)
             nn_copy_state(best, net);
         }
         history_print_last(&history);
-        if (validation != NULL && history_since_best(&history) >= options->patience && epoch < epochs) {
+        if (validation != NULL && history_since_best(&history) >= options->patience &&
+            epoch < epochs) {
             history.stopped = true;
             printf("no better validation for %d epochs: stopped early\n", options->patience);
             break;
@@ -127,7 +139,8 @@ static int train_and_test(const struct options *options)
     data_loader *test = evaluate_loader(test_digits);
     evaluate(net, test, &evaluation);
     data_loader_free(test);
-    struct results results = { &evaluation, nn_count_parameters(net, false), nn_hash(net), digits.folder };
+    struct results results = { &evaluation, nn_count_parameters(net, false), nn_hash(net),
+                               digits.folder };
     if (ag_exit_status() == 0 && report(options, &history, &results)) {
         status = EXIT_SUCCESS;
     }

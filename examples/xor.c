@@ -1,7 +1,8 @@
 /*
  * The smallest complete program: a 2-8-1 network learns the exclusive or.
  *
- * It prints the tape of its first step, the list of everything that was computed, and, with --dot FILE, draws it.
+ * It prints the tape of its first step, the list of everything that was computed, and, with --dot
+ * FILE, draws it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,9 +34,12 @@ static bool draw_tape(const struct options *options, ag_tensor loss)
 
 int main(int argc, char **argv)
 {
-    struct options options = { .program = "xor",
-                               .purpose = "Trains a 2-8-1 network on the exclusive or and shows the tape of its first step.",
-                               .accepts = OPTION_SEED | OPTION_STEPS | OPTION_DOT };
+    struct options options = {
+        .program = "xor",
+        .purpose =
+            "Trains a 2-8-1 network on the exclusive or and shows the tape of its first step.",
+        .accepts = OPTION_SEED | OPTION_STEPS | OPTION_DOT
+    };
     int status = options_parse(&options, argc, argv);
     if (status >= 0) {
         return status;
@@ -78,7 +82,8 @@ int main(int argc, char **argv)
     ag_read(nn_forward(net, ag_from(AG_SHAPE(4, 2), AG_FLOAT32, inputs)), answers, 4);
     printf("\n");
     for (int i = 0; i < 4; i++) {
-        printf("%g xor %g = %6.3f\n", (double)inputs[i][0], (double)inputs[i][1], (double)answers[i]);
+        printf("%g xor %g = %6.3f\n", (double)inputs[i][0], (double)inputs[i][1],
+               (double)answers[i]);
     }
 
 cleanup:

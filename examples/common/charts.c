@@ -64,9 +64,15 @@ struct axis curve_axis(const struct curve *c, const struct history *h, int ticks
     return a;
 }
 
-/* ---- curves -------------------------------------------------------------------------------------------------------- */
+/* ---- curves ---------------------------------------------------------------------------------- */
 
-enum { PLOT_ROWS = 11, PLOT_COLUMNS = 30, LABEL_COLUMNS = 8, PANEL_ROWS = PLOT_ROWS + 3, PANEL_COLUMNS = 40 };
+enum {
+    PLOT_ROWS = 11,
+    PLOT_COLUMNS = 30,
+    LABEL_COLUMNS = 8,
+    PANEL_ROWS = PLOT_ROWS + 3,
+    PANEL_COLUMNS = 40
+};
 
 struct panel {
     char row[PANEL_ROWS][PANEL_COLUMNS + 1];
@@ -81,7 +87,8 @@ static void put(struct panel *p, int row, int column, const char *text)
 
 static int column_of(const struct history *h, double epoch)
 {
-    return h->count < 2 ? PLOT_COLUMNS / 2 : (int)lround(epoch / (h->count - 1) * (PLOT_COLUMNS - 1));
+    return h->count < 2 ? PLOT_COLUMNS / 2
+                        : (int)lround(epoch / (h->count - 1) * (PLOT_COLUMNS - 1));
 }
 
 static int row_of(struct axis a, double value)
@@ -89,7 +96,8 @@ static int row_of(struct axis a, double value)
     return PLOT_ROWS - 1 - (int)lround((value - a.low) / (a.high - a.low) * (PLOT_ROWS - 1));
 }
 
-/* Points at the epochs, joined by dots where there is room. Where two curves meet, the character is '*'. */
+/* Points at the epochs, joined by dots where there is room. '*' where two curves
+ * meet. */
 static void draw_curve(struct panel *p, const struct history *h, struct axis a, double scale,
                        double (*value)(const struct history_epoch *e), char mark)
 {
@@ -124,7 +132,12 @@ static void draw_panel(struct panel *p, const struct curve *c, const struct hist
         put(p, 1 + row, LABEL_COLUMNS, "|");
     }
     for (double y = a.low; y <= a.high + 1e-9 * a.tick; y += a.tick) {
-        snprintf(text, sizeof text, "%7.*f", a.tick >= 1 ? 0 : a.tick >= 0.1 ? 1 : a.tick >= 0.01 ? 2 : 4, y);
+        snprintf(text, sizeof text, "%7.*f",
+                 a.tick >= 1      ? 0
+                 : a.tick >= 0.1  ? 1
+                 : a.tick >= 0.01 ? 2
+                                  : 4,
+                 y);
         put(p, 1 + row_of(a, y), 0, text);
         put(p, 1 + row_of(a, y), LABEL_COLUMNS, "+");
     }
@@ -150,7 +163,8 @@ void charts_print_curves(FILE *stream, const struct history *h)
     struct panel loss, accuracy;
     draw_panel(&loss, &curve_loss, h);
     draw_panel(&accuracy, &curve_accuracy, h);
-    fprintf(stream, "\nLearning curves: o training%s\n\n", h->validated ? ", x validation, * both" : "");
+    fprintf(stream, "\nLearning curves: o training%s\n\n",
+            h->validated ? ", x validation, * both" : "");
     for (int row = 0; row < PANEL_ROWS; row++) {
         char line[2 * PANEL_COLUMNS + 1];
         snprintf(line, sizeof line, "%s%s", loss.row[row], accuracy.row[row]);
@@ -161,11 +175,12 @@ void charts_print_curves(FILE *stream, const struct history *h)
     }
 }
 
-/* ---- confusion matrix ---------------------------------------------------------------------------------------------- */
+/* ---- confusion matrix ------------------------------------------------------------------------ */
 
 void charts_print_confusion(FILE *stream, const struct evaluation *e)
 {
-    fprintf(stream, "\nConfusion matrix of the test digits (rows: what it is; columns: what it was read as)\n\n      ");
+    fprintf(stream, "\nConfusion matrix of the test digits (rows: what it is; columns: what it was "
+                    "read as)\n\n      ");
     for (int guess = 0; guess < DIGIT_CLASSES; guess++) {
         fprintf(stream, "%6d", guess);
     }
@@ -183,7 +198,8 @@ void charts_print_confusion(FILE *stream, const struct evaluation *e)
             }
         }
         if (total > 0) {
-            fprintf(stream, "  %5.1f %%\n", 100 * (double)e->confusion[truth][truth] / (double)total);
+            fprintf(stream, "  %5.1f %%\n",
+                    100 * (double)e->confusion[truth][truth] / (double)total);
         } else {
             fprintf(stream, "     none\n");
         }

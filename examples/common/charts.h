@@ -11,14 +11,14 @@
 
 /* One of the curves of a history, for charts.c and pictures.c. */
 struct curve {
-    const char *title;                                   /* "loss" */
-    double scale;                                        /* 100 for percent */
+    const char *title; /* "loss" */
+    double scale;      /* 100 for percent */
     double (*training)(const struct history_epoch *e);
     double (*validation)(const struct history_epoch *e);
 };
 extern const struct curve curve_loss, curve_accuracy;
 
-/* A range of numbers that contains the curve, with round ends, and the round distance of its ticks. */
+/* A range of numbers that contains the curve, with round ends, and the distance of its ticks. */
 struct axis {
     double low, high, tick;
 };

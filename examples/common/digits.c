@@ -17,10 +17,11 @@
 
 enum { EPOCHS = 5, EPOCHS_OF_SMALL_SETS = 10, SMALL_SET = 20000 };
 
-static const char *const file_names[] = { "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
-                                          "t10k-labels-idx1-ubyte" };
+static const char *const file_names[] = { "train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                                          "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte" };
 
-/* The first of MNIST's files that the folder does not have, plain or compressed; NULL if all are there. */
+/* The first of MNIST's files that the folder does not have, plain or compressed; NULL if all are
+ * there. */
 static const char *missing_file(const char *folder)
 {
     for (size_t i = 0; i < sizeof file_names / sizeof file_names[0]; i++) {
@@ -34,17 +35,21 @@ static const char *missing_file(const char *folder)
     return NULL;
 }
 
-/* A folder that the user named is the only one looked into: training on something else would be a surprise. */
-static bool named_folder(struct digits *d, const struct options *o, const char *folder, const char *named_by)
+/* A folder that the user named is the only one looked into: training on something else would be a
+ * surprise. */
+static bool named_folder(struct digits *d, const struct options *o, const char *folder,
+                         const char *named_by)
 {
     int length = snprintf(d->folder, sizeof d->folder, "%s", folder);
     if (length >= DIGITS_PATH) {
-        fprintf(stderr, "%s: %s: the path is longer than %d characters\n", o->program, named_by, DIGITS_PATH - 1);
+        fprintf(stderr, "%s: %s: the path is longer than %d characters\n", o->program, named_by,
+                DIGITS_PATH - 1);
         return false;
     }
     const char *missing = missing_file(folder);
     if (missing != NULL) {
-        fprintf(stderr, "%s: %s %s: there is no %s and no %s.gz (examples/fetch_data.sh gets MNIST)\n",
+        fprintf(stderr,
+                "%s: %s %s: there is no %s and no %s.gz (examples/fetch_data.sh gets MNIST)\n",
                 o->program, named_by, folder, missing, missing);
         return false;
     }
@@ -71,13 +76,14 @@ static bool find_folder(struct digits *d, const struct options *o)
         return true;
     }
     fprintf(stderr,
-            "%s: the sample of MNIST was not found in %s nor in %s; name a folder with --data or WENGERT_DATA "
+            "%s: the sample of MNIST was not found in %s nor in %s; name a folder with --data or "
+            "WENGERT_DATA "
             "(examples/fetch_data.sh gets MNIST)\n",
             o->program, WENGERT_EXAMPLES_SAMPLE, d->folder);
     return false;
 }
 
-/* ---- permuted labels: a set of the program's own, built on another one --------------------------------------------- */
+/* ---- permuted labels: a set of the program's own, built on another one ----------------------- */
 
 struct permuted {
     data_set *digits;
@@ -105,7 +111,8 @@ static void permuted_release(void *state)
     free(self);
 }
 
-static const data_set_type permuted_type = { sizeof(data_set_type), "permuted labels", permuted_read, permuted_release };
+static const data_set_type permuted_type = { sizeof(data_set_type), "permuted labels",
+                                             permuted_read, permuted_release };
 
 /* Takes the set. */
 static data_set *permute_labels(data_set *digits, ag_rng *rng)
@@ -125,7 +132,7 @@ static data_set *permute_labels(data_set *digits, ag_rng *rng)
                         data_set_y_shape(digits), data_set_y_dtype(digits));
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* Any IDX files can be given; these programs read single grey digits of 28 x 28 pixels. */
 static bool is_digits(const struct digits *d, const data_set *set, const char *part)
@@ -140,8 +147,8 @@ static bool is_digits(const struct digits *d, const data_set *set, const char *p
     }
     if (!ag_shape_equal(shape, AG_SHAPE(1, 28, 28))) {
         char text[AG_SHAPE_TEXT];
-        fprintf(stderr, "%s: %s: the images in the %s files are %s, but digits are (1,28,28)\n", d->program, d->folder,
-                part, ag_shape_format(shape, text, sizeof text));
+        fprintf(stderr, "%s: %s: the images in the %s files are %s, but digits are (1,28,28)\n",
+                d->program, d->folder, part, ag_shape_format(shape, text, sizeof text));
         return false;
     }
     return true;
@@ -178,8 +185,8 @@ bool digits_open(struct digits *d, const struct options *o, ag_rng *rng)
     }
     sizes[0] = n - sizes[1];
     if (sizes[0] < 1) {
-        fprintf(stderr, "%s: --validation %g of %lld digits in %s leaves none to train on\n", o->program, o->validation,
-                (long long)n, d->folder);
+        fprintf(stderr, "%s: --validation %g of %lld digits in %s leaves none to train on\n",
+                o->program, o->validation, (long long)n, d->folder);
         data_set_free(all);
         return false;
     }

@@ -14,8 +14,10 @@ data_loader *evaluate_loader(data_set *set)
     return data_loader_new(set, config, NULL);
 }
 
-/* Keeps a mistake if it is among the most confident ones; equally confident ones stay in the order of the set. */
-static void keep_mistake(struct evaluation *e, const float *pixels, int truth, int guess, double confidence)
+/* Keeps a mistake if it is among the most confident ones; equally confident ones stay in the order
+ * of the set. */
+static void keep_mistake(struct evaluation *e, const float *pixels, int truth, int guess,
+                         double confidence)
 {
     int place = e->mistakes;
     while (place > 0 && e->worst[place - 1].confidence < confidence) {
@@ -27,7 +29,8 @@ static void keep_mistake(struct evaluation *e, const float *pixels, int truth, i
     if (e->mistakes < MISTAKES_KEPT) {
         e->mistakes++;
     }
-    memmove(&e->worst[place + 1], &e->worst[place], (size_t)(e->mistakes - 1 - place) * sizeof e->worst[0]);
+    memmove(&e->worst[place + 1], &e->worst[place],
+            (size_t)(e->mistakes - 1 - place) * sizeof e->worst[0]);
     struct mistake *m = &e->worst[place];
     memcpy(m->pixels, pixels, sizeof m->pixels);
     m->truth = truth;
@@ -56,14 +59,16 @@ void evaluate(nn_module *net, data_loader *loader, struct evaluation *result)
         ag_tensor probabilities = ag_softmax(logits, 1);
         if (ag_read(batch.y, truth, batch.n) != AG_OK ||
             ag_read(ag_argmax(logits, 1, false), guess, batch.n) != AG_OK ||
-            ag_read_doubles(ag_amax(probabilities, AG_DIMS(1), false), confidence, batch.n) != AG_OK) {
+            ag_read_doubles(ag_amax(probabilities, AG_DIMS(1), false), confidence, batch.n) !=
+                AG_OK) {
             break;
         }
         for (int64_t i = 0; i < batch.n; i++) {
             result->confusion[truth[i]][guess[i]]++;
             if (truth[i] == guess[i]) {
                 result->right++;
-            } else if (ag_read(ag_contiguous(ag_select(batch.x, 0, i)), pixels, DIGIT_PIXELS) == AG_OK) {
+            } else if (ag_read(ag_contiguous(ag_select(batch.x, 0, i)), pixels, DIGIT_PIXELS) ==
+                       AG_OK) {
                 keep_mistake(result, pixels, (int)truth[i], (int)guess[i], confidence[i]);
             }
         }

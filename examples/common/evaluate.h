@@ -1,5 +1,6 @@
 /*
- * How good a classifier of digits is on a set: loss, accuracy, confusion matrix, and its most confident mistakes.
+ * How good a classifier of digits is on a set: loss, accuracy, confusion matrix, and its most
+ * confident mistakes.
  */
 #ifndef EXAMPLES_COMMON_EVALUATE_H
 #define EXAMPLES_COMMON_EVALUATE_H
@@ -17,19 +18,20 @@ enum {
 struct mistake {
     float pixels[DIGIT_PIXELS]; /* 0 paper, 1 ink */
     int truth, guess;
-    double confidence;          /* the probability that the network gave to its guess */
+    double confidence; /* the probability that the network gave to its guess */
 };
 
 struct evaluation {
     int64_t samples, right;
-    double loss;     /* mean cross-entropy */
-    double accuracy; /* right / samples */
+    double loss;                                     /* mean cross-entropy */
+    double accuracy;                                 /* right / samples */
     int64_t confusion[DIGIT_CLASSES][DIGIT_CLASSES]; /* [truth][guess] */
     int mistakes;                                    /* how many are kept */
     struct mistake worst[MISTAKES_KEPT];             /* the most confident first */
 };
 
-/* Runs the network in eval mode over one epoch of the loader, without recording, and puts it back into training mode. */
+/* Runs the network in eval mode over one epoch of the loader, without recording, and puts it back
+ * into training mode. */
 void evaluate(nn_module *net, data_loader *loader, struct evaluation *result);
 
 /* A loader in the set's own order for evaluate(); takes the set. */

@@ -96,11 +96,13 @@ static void to_parent(char *path)
     }
 }
 
-static bool possible_in(const char *program, const char *option, const char *path, const char *folder)
+static bool possible_in(const char *program, const char *option, const char *path,
+                        const char *folder)
 {
     struct stat s;
     if (stat(folder, &s) != 0) {
-        fprintf(stderr, "%s: --%s %s: the folder %s: %s\n", program, option, path, folder, strerror(errno));
+        fprintf(stderr, "%s: --%s %s: the folder %s: %s\n", program, option, path, folder,
+                strerror(errno));
         return false;
     }
     if (!S_ISDIR(s.st_mode)) {
@@ -108,8 +110,8 @@ static bool possible_in(const char *program, const char *option, const char *pat
         return false;
     }
     if (access(folder, W_OK | X_OK) != 0) {
-        fprintf(stderr, "%s: --%s %s: the folder %s cannot be written: %s\n", program, option, path, folder,
-                strerror(errno));
+        fprintf(stderr, "%s: --%s %s: the folder %s cannot be written: %s\n", program, option, path,
+                folder, strerror(errno));
         return false;
     }
     return true;
@@ -142,7 +144,8 @@ bool output_folder_possible(const char *program, const char *option, const char 
     strcpy(folder, path);
     /* The nearest folder that exists is the one to which something will be added. */
     struct stat s;
-    while (stat(folder, &s) != 0 && errno == ENOENT && strcmp(folder, ".") != 0 && strcmp(folder, "/") != 0) {
+    while (stat(folder, &s) != 0 && errno == ENOENT && strcmp(folder, ".") != 0 &&
+           strcmp(folder, "/") != 0) {
         to_parent(folder);
     }
     bool possible = possible_in(program, option, path, folder);

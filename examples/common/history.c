@@ -10,7 +10,8 @@
 
 #include "files.h"
 
-bool history_begin(struct history *h, int epochs, int64_t training_samples, int64_t validation_samples)
+bool history_begin(struct history *h, int epochs, int64_t training_samples,
+                   int64_t validation_samples)
 {
     *h = (struct history){ .best = -1,
                            .asked = epochs,
@@ -53,9 +54,11 @@ bool history_add(struct history *h, struct history_epoch e)
 void history_print_last(const struct history *h)
 {
     const struct history_epoch *e = &h->epoch[h->count - 1];
-    printf("epoch %2d/%d  training: loss %.4f, %6.2f %%", h->count, h->asked, e->train_loss, 100 * e->train_accuracy);
+    printf("epoch %2d/%d  training: loss %.4f, %6.2f %%", h->count, h->asked, e->train_loss,
+           100 * e->train_accuracy);
     if (h->validated) {
-        printf("   validation: loss %.4f, %6.2f %%", e->validation_loss, 100 * e->validation_accuracy);
+        printf("   validation: loss %.4f, %6.2f %%", e->validation_loss,
+               100 * e->validation_accuracy);
     }
     printf("   %.1f s%s\n", e->seconds, h->validated && h->best == h->count - 1 ? "   best" : "");
     fflush(stdout);
@@ -66,7 +69,7 @@ int history_since_best(const struct history *h)
     return h->count - 1 - h->best;
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 /* JSON has no NaN: what was not measured is null. */
 static json_t *number(double x)
@@ -120,7 +123,7 @@ static json_t *to_json(const struct history *h, const struct options *o, const s
     json_object_set_new(root, "batch", json_integer(o->batch));
     json_object_set_new(root, "lr", number(o->lr));
     json_object_set_new(root, "shuffle_labels", json_boolean(o->shuffle_labels));
-    /* A path is bytes, JSON is UTF-8: a folder whose name is not is left out rather than mangled. */
+    /* A path is bytes, JSON is UTF-8: a folder whose name is not is left out, not mangled. */
     json_t *folder = json_string(r->data_folder);
     json_object_set_new(root, "data", folder ? folder : json_null());
     json_object_set_new(root, "training_samples", json_integer(h->training_samples));

@@ -15,7 +15,8 @@
 
 enum { EXIT_USAGE = 2, GO_ON = -1 };
 
-/* What getopt_long returns: above every character, so that no short option is ever accepted by accident. */
+/* What getopt_long returns: above every character, so that no short option is ever accepted by
+ * accident. */
 enum key {
     KEY_SEED = 256,
     KEY_THREADS,
@@ -36,36 +37,42 @@ enum key {
 
 struct entry {
     enum key key;
-    unsigned flag;        /* OPTION_…; 0: every program takes it */
+    unsigned flag; /* OPTION_…; 0: every program takes it */
     const char *name;
     const char *argument; /* NULL: takes none */
     const char *help;     /* lines separated by '\n' */
 };
 
 static const struct entry entries[] = {
-    { KEY_SEED, OPTION_SEED, "seed", "N", "of all randomness; same seed, same weights (default 1)" },
-    { KEY_THREADS, OPTION_THREADS, "threads", "N", "worker threads; the result does not depend on them\n"
-                                                   "(default: WENGERT_NUM_THREADS, else all processors)" },
-    { KEY_EPOCHS, OPTION_EPOCHS, "epochs", "N", "passes over the training digits, at most (default 5;\n"
-                                                "10 when there are fewer than 20000 of them)" },
+    { KEY_SEED, OPTION_SEED, "seed", "N",
+      "of all randomness; same seed, same weights (default 1)" },
+    { KEY_THREADS, OPTION_THREADS, "threads", "N",
+      "worker threads; the result does not depend on them\n"
+      "(default: WENGERT_NUM_THREADS, else all processors)" },
+    { KEY_EPOCHS, OPTION_EPOCHS, "epochs", "N",
+      "passes over the training digits, at most (default 5;\n"
+      "10 when there are fewer than 20000 of them)" },
     { KEY_STEPS, OPTION_STEPS, "steps", "N", "optimizer steps (default 600)" },
     { KEY_BATCH, OPTION_BATCH, "batch", "N", "digits in a batch (default 64)" },
     { KEY_LR, OPTION_LR, "lr", "X", "learning rate (default 0.001)" },
-    { KEY_DATA, OPTION_DATA, "data", "DIR", "folder with MNIST's four files, plain or .gz, as\n"
-                                            "examples/fetch_data.sh gets them (default: $WENGERT_DATA\n"
-                                            "if set, else the sample that comes with the source)" },
+    { KEY_DATA, OPTION_DATA, "data", "DIR",
+      "folder with MNIST's four files, plain or .gz, as\n"
+      "examples/fetch_data.sh gets them (default: $WENGERT_DATA\n"
+      "if set, else the sample that comes with the source)" },
     { KEY_VALIDATION, OPTION_VALIDATION, "validation", "SHARE",
       "share of the training digits kept for validation, from 0\n"
       "to below 1; 0: none, and no early stopping (default 0.1)" },
-    { KEY_PATIENCE, OPTION_PATIENCE, "patience", "N", "stop after N epochs without a better validation; the\n"
-                                                      "best weights are restored (default 3)" },
+    { KEY_PATIENCE, OPTION_PATIENCE, "patience", "N",
+      "stop after N epochs without a better validation; the\n"
+      "best weights are restored (default 3)" },
     { KEY_SHUFFLE_LABELS, OPTION_SHUFFLE_LABELS, "shuffle-labels", NULL,
       "train on permuted labels: nothing can be learned, and the\n"
       "test accuracy must stay near 10 %" },
     { KEY_JSON, OPTION_JSON, "json", "FILE", "write history and results as JSON" },
-    { KEY_PICTURES, OPTION_PICTURES, "pictures", "DIR", "folder for the pictures; it is made if need be; pictures\n"
-                                                        "of an earlier run of this program are replaced\n"
-                                                        "(default wengert-out)" },
+    { KEY_PICTURES, OPTION_PICTURES, "pictures", "DIR",
+      "folder for the pictures; it is made if need be; pictures\n"
+      "of an earlier run of this program are replaced\n"
+      "(default wengert-out)" },
     { KEY_NO_PICTURES, OPTION_PICTURES, "no-pictures", NULL, "draw none" },
     { KEY_DOT, OPTION_DOT, "dot", "FILE", "write the first step's tape as a Graphviz drawing" },
     { KEY_HELP, 0, "help", NULL, "show this and exit" },
@@ -86,7 +93,8 @@ static void print_help(const struct options *o)
             continue;
         }
         char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", e->name, e->argument ? " " : "", e->argument ? e->argument : "");
+        snprintf(left, sizeof left, "--%s%s%s", e->name, e->argument ? " " : "",
+                 e->argument ? e->argument : "");
         const char *line = e->help;
         while (line != NULL) {
             const char *end = strchr(line, '\n');
@@ -98,9 +106,11 @@ static void print_help(const struct options *o)
     printf("\nExit status: 0 on success, 1 after an error, 2 after a wrong option.\n");
 }
 
-static int refuse(const struct options *o, const char *option, const char *value, const char *wanted)
+static int refuse(const struct options *o, const char *option, const char *value,
+                  const char *wanted)
 {
-    fprintf(stderr, "%s: --%s needs %s, got '%s' (see --help)\n", o->program, option, wanted, value);
+    fprintf(stderr, "%s: --%s needs %s, got '%s' (see --help)\n", o->program, option, wanted,
+            value);
     return EXIT_USAGE;
 }
 
@@ -120,7 +130,8 @@ static bool read_integer(const char *text, int64_t low, int64_t high, int64_t *o
     return true;
 }
 
-/* A decimal number and nothing else: the character set keeps out nan, inf and hexadecimals, which strtod would take. */
+/* A decimal number and nothing else: the character set keeps out nan, inf and hexadecimals, which
+ * strtod would take. */
 static bool read_real(const char *text, double *out)
 {
     if (*text == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0') {
@@ -136,18 +147,20 @@ static bool read_real(const char *text, double *out)
     return true;
 }
 
-static int take_integer(const struct options *o, const struct entry *e, const char *value, int64_t low, int64_t high,
-                        int64_t *out)
+static int take_integer(const struct options *o, const struct entry *e, const char *value,
+                        int64_t low, int64_t high, int64_t *out)
 {
     if (read_integer(value, low, high, out)) {
         return GO_ON;
     }
     char wanted[96];
-    snprintf(wanted, sizeof wanted, "a whole number from %lld to %lld", (long long)low, (long long)high);
+    snprintf(wanted, sizeof wanted, "a whole number from %lld to %lld", (long long)low,
+             (long long)high);
     return refuse(o, e->name, value, wanted);
 }
 
-static int take_int(const struct options *o, const struct entry *e, const char *value, int low, int high, int *out)
+static int take_int(const struct options *o, const struct entry *e, const char *value, int low,
+                    int high, int *out)
 {
     int64_t wide = 0;
     int status = take_integer(o, e, value, low, high, &wide);
@@ -157,7 +170,8 @@ static int take_int(const struct options *o, const struct entry *e, const char *
     return status;
 }
 
-static int take_path(const struct options *o, const struct entry *e, const char *value, const char **out)
+static int take_path(const struct options *o, const struct entry *e, const char *value,
+                     const char **out)
 {
     if (*value == '\0') {
         return refuse(o, e->name, value, "a path");
@@ -238,7 +252,8 @@ int options_parse(struct options *o, int argc, char **argv)
     for (int i = 0; i < ENTRIES; i++) {
         if (accepted(o, &entries[i])) {
             int has_argument = entries[i].argument ? required_argument : no_argument;
-            table[count++] = (struct option){ entries[i].name, has_argument, NULL, (int)entries[i].key };
+            table[count++] =
+                (struct option){ entries[i].name, has_argument, NULL, (int)entries[i].key };
         }
     }
 
@@ -249,18 +264,21 @@ int options_parse(struct options *o, int argc, char **argv)
             break;
         }
         if (key == ':') {
-            fprintf(stderr, "%s: option '%s' needs a value (see --help)\n", o->program, argv[optind - 1]);
+            fprintf(stderr, "%s: option '%s' needs a value (see --help)\n", o->program,
+                    argv[optind - 1]);
             return EXIT_USAGE;
         }
         const struct entry *e = entry_of(key);
         if (e == NULL) {
             const struct entry *refused = entry_of(optopt);
             if (refused != NULL) {
-                fprintf(stderr, "%s: option '--%s' takes no value (see --help)\n", o->program, refused->name);
+                fprintf(stderr, "%s: option '--%s' takes no value (see --help)\n", o->program,
+                        refused->name);
             } else if (optopt != 0) { /* a letter, perhaps in the middle of a word */
                 fprintf(stderr, "%s: unknown option '-%c' (see --help)\n", o->program, optopt);
             } else {
-                fprintf(stderr, "%s: unknown option '%s' (see --help)\n", o->program, argv[optind - 1]);
+                fprintf(stderr, "%s: unknown option '%s' (see --help)\n", o->program,
+                        argv[optind - 1]);
             }
             return EXIT_USAGE;
         }

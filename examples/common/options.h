@@ -1,6 +1,6 @@
 /*
- * The command line of the example programs: one table of options, numbers checked to the last character.
- * It knows nothing about training; a program says which of the options it takes.
+ * The command line of the example programs: one table of options, numbers checked to the last
+ * character. It knows nothing about training; a program says which of the options it takes.
  */
 #ifndef EXAMPLES_COMMON_OPTIONS_H
 #define EXAMPLES_COMMON_OPTIONS_H
@@ -23,8 +23,9 @@ enum {
     OPTION_SHUFFLE_LABELS = 1 << 11,
     OPTION_DOT = 1 << 12,
 
-    OPTIONS_CLASSIFIER = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR | OPTION_DATA |
-                         OPTION_JSON | OPTION_PICTURES | OPTION_VALIDATION | OPTION_PATIENCE | OPTION_SHUFFLE_LABELS,
+    OPTIONS_CLASSIFIER = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR |
+                         OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_VALIDATION |
+                         OPTION_PATIENCE | OPTION_SHUFFLE_LABELS,
 };
 
 struct options {
@@ -44,11 +45,11 @@ struct options {
     double validation;    /* share of the training files, default 0.1 */
     int patience;         /* default 3 */
     bool shuffle_labels;
-    const char *dot;      /* NULL: none is written */
+    const char *dot; /* NULL: none is written */
 };
 
-/* Fills the defaults and then what argv says. Returns -1 if the program should go on, else its exit status: 0 after --help,
- * 2 after a usage error, which has been printed. */
+/* Fills the defaults and then what argv says. Returns -1 if the program should go on, else its exit
+ * status: 0 after --help, 2 after a usage error, which has been printed. */
 int options_parse(struct options *o, int argc, char **argv);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * Pictures of a finished run. It must not know where the numbers come from.
  *
- * Each picture is a function that draws on a cairo context in points; write_picture() gives it a sheet of its size, with two
- * pixels to a point so that it stays crisp, and puts the PNG in place.
+ * Each picture is a function that draws on a cairo context in points; write_picture() gives it a
+ * sheet of its size, with two pixels to a point so that it stays crisp, and puts the PNG in place.
  */
 #include "pictures.h"
 
@@ -31,8 +31,9 @@ bool pictures_write(const struct options *o, const struct history *h, const stru
 struct colour {
     double r, g, b;
 };
-static const struct colour white = { 1, 1, 1 }, ink = { 0.13, 0.15, 0.18 }, faint = { 0.45, 0.48, 0.52 },
-                           grid = { 0.89, 0.90, 0.92 }, blue = { 0.11, 0.38, 0.66 }, orange = { 0.85, 0.37, 0.05 };
+static const struct colour white = { 1, 1, 1 }, ink = { 0.13, 0.15, 0.18 },
+                           faint = { 0.45, 0.48, 0.52 }, grid = { 0.89, 0.90, 0.92 },
+                           blue = { 0.11, 0.38, 0.66 }, orange = { 0.85, 0.37, 0.05 };
 
 struct picture {
     const struct options *options;
@@ -47,11 +48,13 @@ static void use(cairo_t *cr, struct colour c)
 
 static struct colour mix(struct colour a, struct colour b, double share)
 {
-    return (struct colour){ a.r + share * (b.r - a.r), a.g + share * (b.g - a.g), a.b + share * (b.b - a.b) };
+    return (struct colour){ a.r + share * (b.r - a.r), a.g + share * (b.g - a.g),
+                            a.b + share * (b.b - a.b) };
 }
 
-/* Text whose left end (align 0), middle (0.5) or right end (1) is at x and whose baseline is at y. */
-static void text(cairo_t *cr, double x, double y, double align, double size, struct colour c, const char *words)
+/* Text whose left end (align 0), middle (0.5) or right end (1) is at x on the baseline y. */
+static void text(cairo_t *cr, double x, double y, double align, double size, struct colour c,
+                 const char *words)
 {
     cairo_text_extents_t box;
     cairo_set_font_size(cr, size);
@@ -64,7 +67,8 @@ static void text(cairo_t *cr, double x, double y, double align, double size, str
 
 static void bold(cairo_t *cr, bool on)
 {
-    cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL, on ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
+    cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
+                           on ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
 }
 
 static void title(cairo_t *cr, double x, double y, const char *words)
@@ -74,7 +78,7 @@ static void title(cairo_t *cr, double x, double y, const char *words)
     bold(cr, false);
 }
 
-/* ---- learning curve -------------------------------------------------------------------------------------------------- */
+/* ---- learning curve -------------------------------------------------------------------------- */
 
 enum { CURVE_WIDTH = 860, CURVE_HEIGHT = 350, POINTS_SHOWN = 40 };
 
@@ -179,7 +183,8 @@ static void draw_learning_curve(cairo_t *cr, const struct picture *p)
 {
     char words[160];
     const struct history *h = p->history;
-    snprintf(words, sizeof words, "%s: learning curve, seed %lld", p->options->program, (long long)p->options->seed);
+    snprintf(words, sizeof words, "%s: learning curve, seed %lld", p->options->program,
+             (long long)p->options->seed);
     title(cr, 24, 32, words);
     legend(cr, 620, 32, blue, "training");
     if (h->validated) {
@@ -191,20 +196,22 @@ static void draw_learning_curve(cairo_t *cr, const struct picture *p)
     draw_plot(cr, &curve_accuracy, h, 490);
 }
 
-/* ---- confusion matrix ------------------------------------------------------------------------------------------------ */
+/* ---- confusion matrix ------------------------------------------------------------------------ */
 
 enum { CELL = 46, MATRIX_LEFT = 74, MATRIX_TOP = 96, MATRIX_WIDTH = 640, MATRIX_HEIGHT = 596 };
 
-static void draw_cell(cairo_t *cr, const struct evaluation *e, int truth, int guess, int64_t total, int64_t most_wrong)
+static void draw_cell(cairo_t *cr, const struct evaluation *e, int truth, int guess, int64_t total,
+                      int64_t most_wrong)
 {
     int64_t n = e->confusion[truth][guess];
     double x = MATRIX_LEFT + guess * CELL, y = MATRIX_TOP + truth * CELL;
-    /* Right answers are shaded by their share of the row, mistakes by their square root against the commonest one: otherwise
-     * a good network's mistakes would all look white. */
+    /* Right answers are shaded by their share of the row, mistakes by their square root against the
+     * commonest one: otherwise a good network's mistakes would all look white. */
     double share = truth == guess ? (total > 0 ? (double)n / (double)total : 0)
                                   : (most_wrong > 0 ? sqrt((double)n / (double)most_wrong) : 0);
     struct colour c = n == 0 ? (struct colour){ 0.975, 0.977, 0.98 }
-                             : mix(white, truth == guess ? blue : orange, truth == guess ? share : 0.1 + 0.75 * share);
+                             : mix(white, truth == guess ? blue : orange,
+                                   truth == guess ? share : 0.1 + 0.75 * share);
     use(cr, c);
     cairo_rectangle(cr, x + 1, y + 1, CELL - 2, CELL - 2);
     cairo_fill(cr);
@@ -212,7 +219,8 @@ static void draw_cell(cairo_t *cr, const struct evaluation *e, int truth, int gu
         char words[32];
         snprintf(words, sizeof words, "%lld", (long long)n);
         bool dark = share > (truth == guess ? 0.55 : 0.8);
-        text(cr, x + CELL / 2.0, y + CELL / 2.0 + 5, 0.5, n < 1000 ? 13 : 12, dark ? white : ink, words);
+        text(cr, x + CELL / 2.0, y + CELL / 2.0 + 5, 0.5, n < 1000 ? 13 : 12, dark ? white : ink,
+             words);
     }
 }
 
@@ -220,8 +228,8 @@ static void draw_confusion(cairo_t *cr, const struct picture *p)
 {
     const struct evaluation *e = p->test;
     char words[160];
-    snprintf(words, sizeof words, "%s: %.2f %% of %lld test digits read correctly", p->options->program, 100 * e->accuracy,
-             (long long)e->samples);
+    snprintf(words, sizeof words, "%s: %.2f %% of %lld test digits read correctly",
+             p->options->program, 100 * e->accuracy, (long long)e->samples);
     title(cr, 24, 32, words);
     int64_t most_wrong = 0;
     for (int truth = 0; truth < DIGIT_CLASSES; truth++) {
@@ -254,7 +262,8 @@ static void draw_confusion(cairo_t *cr, const struct picture *p)
             draw_cell(cr, e, truth, guess, total, most_wrong);
         }
         if (total > 0) {
-            snprintf(words, sizeof words, "%.1f %%", 100 * (double)e->confusion[truth][truth] / (double)total);
+            snprintf(words, sizeof words, "%.1f %%",
+                     100 * (double)e->confusion[truth][truth] / (double)total);
             text(cr, MATRIX_LEFT + DIGIT_CLASSES * CELL + 76, y, 1, 12, ink, words);
         }
     }
@@ -262,7 +271,7 @@ static void draw_confusion(cairo_t *cr, const struct picture *p)
          "blue: share of the row;  orange: mistakes, darkest for the commonest one");
 }
 
-/* ---- mistakes -------------------------------------------------------------------------------------------------------- */
+/* ---- mistakes -------------------------------------------------------------------------------- */
 
 enum { MISTAKE_COLUMNS = 8, TILE = 84, TILE_WIDTH = 104, TILE_HEIGHT = 132, SHEET_TOP = 70 };
 
@@ -275,12 +284,14 @@ static void draw_digit(cairo_t *cr, const struct mistake *m, double x, double y)
     }
     for (int row = 0; row < DIGIT_SIDE; row++) {
         for (int column = 0; column < DIGIT_SIDE; column++) {
-            uint32_t grey = (uint32_t)lround(255 * (1 - fmin(fmax(m->pixels[row * DIGIT_SIDE + column], 0), 1)));
+            uint32_t grey = (uint32_t)lround(
+                255 * (1 - fmin(fmax(m->pixels[row * DIGIT_SIDE + column], 0), 1)));
             uint32_t pixel = grey << 16 | grey << 8 | grey;
             memcpy(bytes + row * stride + 4 * column, &pixel, sizeof pixel);
         }
     }
-    cairo_surface_t *digit = cairo_image_surface_create_for_data(bytes, CAIRO_FORMAT_RGB24, DIGIT_SIDE, DIGIT_SIDE, stride);
+    cairo_surface_t *digit = cairo_image_surface_create_for_data(bytes, CAIRO_FORMAT_RGB24,
+                                                                 DIGIT_SIDE, DIGIT_SIDE, stride);
     cairo_save(cr);
     cairo_translate(cr, x, y);
     cairo_scale(cr, (double)TILE / DIGIT_SIDE, (double)TILE / DIGIT_SIDE);
@@ -312,15 +323,17 @@ static void draw_mistakes(cairo_t *cr, const struct picture *p)
     if (wrong == 0) {
         snprintf(words, sizeof words, "none in %lld test digits", (long long)e->samples);
     } else if (wrong > e->mistakes) {
-        snprintf(words, sizeof words, "the %d surest of %lld mistakes in %lld test digits", e->mistakes, wrong,
-                 (long long)e->samples);
+        snprintf(words, sizeof words, "the %d surest of %lld mistakes in %lld test digits",
+                 e->mistakes, wrong, (long long)e->samples);
     } else {
-        snprintf(words, sizeof words, "all %lld mistakes in %lld test digits, the surest first", wrong, (long long)e->samples);
+        snprintf(words, sizeof words, "all %lld mistakes in %lld test digits, the surest first",
+                 wrong, (long long)e->samples);
     }
     text(cr, 24, 52, 0, 12, faint, words);
     for (int i = 0; i < e->mistakes; i++) {
         const struct mistake *m = &e->worst[i];
-        double x = 24 + i % MISTAKE_COLUMNS * TILE_WIDTH, y = SHEET_TOP + i / MISTAKE_COLUMNS * TILE_HEIGHT;
+        double x = 24 + i % MISTAKE_COLUMNS * TILE_WIDTH,
+               y = SHEET_TOP + i / MISTAKE_COLUMNS * TILE_HEIGHT;
         draw_digit(cr, m, x, y);
         snprintf(words, sizeof words, "true %d", m->truth);
         text(cr, x, y + TILE + 16, 0, 11.5, blue, words);
@@ -333,11 +346,12 @@ static void draw_mistakes(cairo_t *cr, const struct picture *p)
     }
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------ */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static cairo_status_t to_stream(void *stream, const unsigned char *bytes, unsigned int length)
 {
-    return fwrite(bytes, 1, length, stream) == length ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
+    return fwrite(bytes, 1, length, stream) == length ? CAIRO_STATUS_SUCCESS
+                                                      : CAIRO_STATUS_WRITE_ERROR;
 }
 
 static bool write_picture(const struct picture *p, const char *name, int width, int height,
@@ -351,8 +365,8 @@ static bool write_picture(const struct picture *p, const char *name, int width, 
         return false;
     }
     enum { PIXELS_A_POINT = 2 };
-    cairo_surface_t *sheet =
-        cairo_image_surface_create(CAIRO_FORMAT_RGB24, PIXELS_A_POINT * width, PIXELS_A_POINT * height);
+    cairo_surface_t *sheet = cairo_image_surface_create(CAIRO_FORMAT_RGB24, PIXELS_A_POINT * width,
+                                                        PIXELS_A_POINT * height);
     cairo_t *cr = cairo_create(sheet);
     cairo_scale(cr, PIXELS_A_POINT, PIXELS_A_POINT);
     use(cr, white);
@@ -385,12 +399,14 @@ static bool write_picture(const struct picture *p, const char *name, int width, 
 bool pictures_write(const struct options *o, const struct history *h, const struct evaluation *test)
 {
     struct picture p = { o, h, test };
-    bool good = output_folder_make(o->program, o->pictures) &&
-                write_picture(&p, "learning-curve", CURVE_WIDTH, CURVE_HEIGHT, draw_learning_curve) &&
-                write_picture(&p, "confusion", MATRIX_WIDTH, MATRIX_HEIGHT, draw_confusion) &&
-                write_picture(&p, "mistakes", 24 + MISTAKE_COLUMNS * TILE_WIDTH + 4,
-                              SHEET_TOP + mistake_rows(test) * TILE_HEIGHT + 8, draw_mistakes);
-    /* cairo and its font library keep caches for the life of the process; a leak checker should see them returned. */
+    bool good =
+        output_folder_make(o->program, o->pictures) &&
+        write_picture(&p, "learning-curve", CURVE_WIDTH, CURVE_HEIGHT, draw_learning_curve) &&
+        write_picture(&p, "confusion", MATRIX_WIDTH, MATRIX_HEIGHT, draw_confusion) &&
+        write_picture(&p, "mistakes", 24 + MISTAKE_COLUMNS * TILE_WIDTH + 4,
+                      SHEET_TOP + mistake_rows(test) * TILE_HEIGHT + 8, draw_mistakes);
+    /* cairo and its font library keep caches for the life of the process; a leak checker should see
+     * them returned. */
     cairo_debug_reset_static_data();
     return good;
 }

@@ -32,7 +32,9 @@ static bool has_bar(void)
 void progress_begin(struct progress *p, int epoch, int epochs, int64_t samples)
 {
     double now = progress_clock();
-    *p = (struct progress){ .epoch = epoch, .epochs = epochs, .total = samples, .begun = now, .terminal = has_bar() };
+    *p = (struct progress){
+        .epoch = epoch, .epochs = epochs, .total = samples, .begun = now, .terminal = has_bar()
+    };
     /* The bar appears with the first batch; elsewhere an epoch that takes no time needs no line. */
     p->shown = p->terminal ? now - seconds_between_bars : now;
 }
@@ -44,8 +46,8 @@ static void show(const struct progress *p, double now)
     double rate = seconds > 0 ? (double)p->done / seconds : 0;
     int left = rate > 0 ? (int)((double)(p->total - p->done) / rate + 0.5) : 0;
     if (!p->terminal) {
-        printf("epoch %d/%d: %.0f %%, %.0f digits/s, %d:%02d left, loss %.4f\n", p->epoch, p->epochs, 100 * share,
-               rate, left / 60, left % 60, progress_loss(p));
+        printf("epoch %d/%d: %.0f %%, %.0f digits/s, %d:%02d left, loss %.4f\n", p->epoch,
+               p->epochs, 100 * share, rate, left / 60, left % 60, progress_loss(p));
         fflush(stdout);
         return;
     }
@@ -55,8 +57,8 @@ static void show(const struct progress *p, double now)
         bar[i] = i < full ? '=' : i == full ? '>' : ' ';
     }
     bar[BAR_WIDTH] = '\0';
-    printf("\repoch %d/%d [%s] %3.0f %%  %.0f/s  %d:%02d left  loss %.4f\033[K", p->epoch, p->epochs, bar,
-           100 * share, rate, left / 60, left % 60, progress_loss(p));
+    printf("\repoch %d/%d [%s] %3.0f %%  %.0f/s  %d:%02d left  loss %.4f\033[K", p->epoch,
+           p->epochs, bar, 100 * share, rate, left / 60, left % 60, progress_loss(p));
     fflush(stdout);
 }
 

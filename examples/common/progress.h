@@ -1,6 +1,6 @@
 /*
- * What one epoch of training shows while it runs, and its running averages: a bar with rate and remaining time on a
- * terminal, plain lines elsewhere.
+ * What one epoch of training shows while it runs, and its running averages: a bar with rate and
+ * remaining time on a terminal, plain lines elsewhere.
  */
 #ifndef EXAMPLES_COMMON_PROGRESS_H
 #define EXAMPLES_COMMON_PROGRESS_H

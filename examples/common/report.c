@@ -20,9 +20,10 @@ bool report(const struct options *o, const struct history *h, const struct resul
 {
     charts_print_curves(stdout, h);
     charts_print_confusion(stdout, r->test);
-    printf("\ntest accuracy %.2f %% (%lld of %lld digits), loss %.4f\nweights hash  %016" PRIx64 "\n\n",
-           100 * r->test->accuracy, (long long)r->test->right, (long long)r->test->samples, r->test->loss,
-           r->weights_hash);
+    printf("\ntest accuracy %.2f %% (%lld of %lld digits), loss %.4f\nweights hash  %016" PRIx64
+           "\n\n",
+           100 * r->test->accuracy, (long long)r->test->right, (long long)r->test->samples,
+           r->test->loss, r->weights_hash);
     bool good = o->json == NULL || history_write_json(h, o, r);
     if (good && o->pictures != NULL) {
         good = pictures_write(o, h, r->test);
@@ -33,6 +34,8 @@ bool report(const struct options *o, const struct history *h, const struct resul
 void report_not_finite(const struct options *o, double loss, int epoch, int64_t step)
 {
     fflush(stdout);
-    fprintf(stderr, "%s: the loss became %g at epoch %d, step %lld: the weights are lost; try a smaller --lr (it is %g)\n",
+    fprintf(stderr,
+            "%s: the loss became %g at epoch %d, step %lld: the weights are lost; try a smaller "
+            "--lr (it is %g)\n",
             o->program, loss, epoch, (long long)step, o->lr);
 }
