@@ -23,7 +23,7 @@
 enum {
     POSITIONS = 256, /* of a band, about; row pointers at once */
     DEPTH = 192,     /* k at once, in float32: a packed panel of so many rows lies in L1 */
-    SWEEP = 128,     /* positions that the weight gradient sums at once */
+    SWEEP = 192,     /* positions that the weight gradient sums at once */
 };
 
 /* ---- plan ----------------------------------------------------------------------------------------------------------- */
@@ -131,15 +131,15 @@ static int64_t walk_corners(const plan *g, const band *b, walk *at, int64_t most
     return now;
 }
 
-/* Steps through a window of x, in the order (c, kh, kw) of the weight. */
-static void steps_make(const plan *g, int64_t *step)
+/* Steps through a window of x: in the order (c, kh, kw) of the weight, or (kh, kw, c) as the image lies. */
+static void steps_make(const plan *g, bool as_image, int64_t *step)
 {
     const k_conv *p = g->p;
+    int64_t taps = p->kh * p->kw;
     for (int64_t c = 0; c < g->cg; c++) {
-        for (int64_t i = 0; i < p->kh; i++) {
-            for (int64_t j = 0; j < p->kw; j++) {
-                *step++ = (i * p->dilation[0] * g->padded[1] + j * p->dilation[1]) * p->c + c;
-            }
+        for (int64_t tap = 0; tap < taps; tap++) {
+            int64_t down = tap / p->kw * p->dilation[0], across = tap % p->kw * p->dilation[1];
+            step[as_image ? tap * g->cg + c : c * taps + tap] = (down * g->padded[1] + across) * p->c + c;
         }
     }
 }
@@ -224,7 +224,7 @@ void k_conv_forward(ag_dtype dtype, int threads, const k_conv *p, const void *x,
     layout l = layout_forward(&g, threads);
     char *packed = (char *)work + l.packed;
     int64_t panels = k_panel_count(g.kernel, g.og);
-    steps_make(&g, work);
+    steps_make(&g, false, work);
     int team = conv_team(threads, p, g.bands);
 #pragma omp parallel num_threads(team) if (team > 1)
     {
@@ -305,13 +305,13 @@ enum {
     BLOCK = 64, /* and their numbers k */
 };
 
-/* dweight[o][k] = (accumulate ? itself : 0) + the parts' sums[k][o], for the outputs [o0, o1) of group q. */
+/* dweight[o][c][tap] = (accumulate ? itself : 0) + the parts' sums[tap][c][o], for the outputs [o0, o1) of group q. */
 #define FINISH(T, name)                                                                                                    \
     static void finish_##name(const plan *g, const split *s, const char *sums, int64_t q, int64_t o0,         \
                               int64_t o1, bool accumulate, T *dweight)                                                     \
     {                                                                                                                      \
         T sum[BLOCK * LINE], turned[LINE * BLOCK];                                                                         \
-        int64_t wide = o1 - o0;                                                                                            \
+        int64_t wide = o1 - o0, taps = g->p->kh * g->p->kw;                                                                                            \
         for (int64_t k0 = 0; k0 < g->k; k0 += BLOCK) {                                                                      \
             int64_t high = at_most(g->k - k0, BLOCK);                                                                       \
             for (int64_t part = 0; part < s->parts; part++) {                                                              \
@@ -324,9 +324,15 @@ enum {
             }                                                                                                              \
             g->kernel->transpose(wide, high, sum, LINE, turned, BLOCK);                                                    \
             for (int64_t o = 0; o < wide; o++) {                                                                           \
-                T *to = dweight + (q * g->og + o0 + o) * g->k + k0;                                                         \
+                T *to = dweight + (q * g->og + o0 + o) * g->k;                                                             \
+                int64_t tap = k0 / g->cg, c = k0 % g->cg;                                                                  \
                 for (int64_t k = 0; k < high; k++) {                                                                       \
-                    to[k] = (accumulate ? to[k] : 0) + turned[o * BLOCK + k];                                              \
+                    int64_t at = c * taps + tap;                                                                           \
+                    to[at] = (accumulate ? to[at] : 0) + turned[o * BLOCK + k];                                            \
+                    if (++c == g->cg) {                                                                                    \
+                        c = 0;                                                                                             \
+                        tap++;                                                                                             \
+                    }                                                                                                      \
                 }                                                                                                          \
             }                                                                                                              \
         }                                                                                                                  \
@@ -361,7 +367,7 @@ void k_conv_weight(ag_dtype dtype, int threads, const k_conv *p, const void *x, 
     plan g = plan_make(dtype, p);
     split s = split_weight(&g, threads);
     int64_t *step = work;
-    steps_make(&g, step);
+    steps_make(&g, true, step);
     char *sums = (char *)work + s.sums;
     int64_t lines = divide_up(g.og, LINE);
     int team = conv_team(threads, p, s.parts * s.slices);
