@@ -379,7 +379,7 @@ END_TEST
 
 /* ---- long runs ----------------------------------------------------------------------------- */
 
-#define LONG 300007
+#define LONG 100003
 
 static uint64_t hash_after_long_run(const char *kind, ag_dtype dtype, int threads)
 {

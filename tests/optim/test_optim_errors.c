@@ -30,7 +30,7 @@ static void refuse(const char *kind, const char *key, double value, const char *
     set(kind, &c, key, value);
     optim *o = make(kind, list_of(&w, 0, 1), c);
     ck_assert_ptr_nonnull(o);
-    ck_assert_ptr_nonnull(strstr(ag_error_message(), "test_optim_errors.c:"));
+    ck_assert_ptr_nonnull(strstr(ag_error_message(), "common.h:"));
     expect(AG_ERROR_VALUE, message);
     optim_free(o);
     ag_drop(&w);
