@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """Makes optim.txt: what PyTorch's optimizers do in a hundred float64 steps. Run with a Python that has torch 1.13:
 
     python3 tests/golden/make_optim.py > tests/golden/optim.txt
