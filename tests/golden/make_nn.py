@@ -1,7 +1,8 @@
+#!/usr/bin/python3
 """Makes nn.txt: what PyTorch's layers compute in float64, what their state is called, and from which
 distributions they start. Run with a Python that has torch 1.13:
 
-    python3 tests/golden/make_nn.py > tests/golden/nn.txt
+    tests/golden/make_nn.py > tests/golden/nn.txt
 
 Weights, inputs and cotangents are not written out: both sides draw them from the same 31-bit linear
 congruential generator, whose numbers are exact in float64. State tensors are drawn in the order of
