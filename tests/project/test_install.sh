@@ -37,20 +37,20 @@ fi
 
 cat >"$work/program.c" <<'END'
 #include <stdio.h>
-#include <string.h>
 #include <wengert/wengert.h>
 
 int main(void)
 {
     double values[3] = { 1, 2, 3 };
-    ag_tensor x = ag_from_f64(AG_SHAPE(3), values);
-    ag_set_requires_grad(x, true);
+    ag_tensor x = ag_leaf(AG_SHAPE(3), AG_FLOAT64, true);
+    ag_write(x, values, 3);
     ag_scope step = { 0 };
     ag_begin(&step);
     ag_backward(ag_sum(ag_square(x)));
     double grad[3];
     ag_read(ag_grad_of(x), grad, 3);
     ag_end(&step);
+    ag_drop(&x);
     printf("%s %g %g %g\n", WENGERT_VERSION, grad[0], grad[1], grad[2]);
     return ag_exit_status();
 }
