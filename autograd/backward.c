@@ -422,7 +422,7 @@ static void give_back_borrowed(ag_node *node)
 static void visit(ag_sweep *s, ag_node *node)
 {
     ag_context *ctx = s->ctx;
-    const ag_label *label = ctx->label;
+    ag_label *label = ctx->label;
     ag_place caller = ag_caller_set(node->where);
     ag_frame frame = ag_frame_begin();
     s->node = node;

@@ -98,6 +98,7 @@ typedef struct ag_label {
     const char *name;
     const char *path; /* "features.0" */
     struct ag_label *parent, *children, *sibling;
+    struct ag_label *next; /* the child after the one pushed last: sequences push theirs in turn */
 } ag_label;
 
 enum ag_node_state {
@@ -122,7 +123,7 @@ struct ag_node {
     bool needed;  /* lies between the output and the chosen inputs of ag_grad */
     ag_place where;
     ag_place freed_where;
-    const ag_label *label;
+    ag_label *label;
     struct ag_node_input *input;
     ag_value *output[AG_OP_MAX_OUTPUTS];
     uint32_t output_version[AG_OP_MAX_OUTPUTS];
@@ -150,7 +151,7 @@ struct ag_open_scope {
     int64_t made, nodes;
     size_t arena_chunk, arena_used;
     bool grad, grad_before;
-    const ag_label *label_before;
+    ag_label *label_before;
 };
 
 struct ag_arena_chunk {
@@ -177,7 +178,7 @@ struct ag_context {
     size_t arena_chunks, arena_capacity, arena_chunk, arena_used;
 
     ag_label root;
-    const ag_label *label;
+    ag_label *label;
 
     uint64_t *touched; /* leaves whose gradient the running backward has changed */
     int64_t touched_count, touched_capacity;

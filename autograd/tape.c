@@ -376,10 +376,17 @@ void ag_label_push(const char *name)
     if (ctx == NULL) {
         return;
     }
-    ag_label *parent = (ag_label *)(uintptr_t)ctx->label;
-    for (ag_label *child = parent->children; child != NULL; child = child->sibling) {
-        if (strcmp(child->name, name) == 0) {
-            ctx->label = child;
+    ag_label *parent = ctx->label;
+    if (parent->next != NULL && strcmp(parent->next->name, name) == 0) {
+        ctx->label = parent->next;
+        parent->next = ctx->label->sibling != NULL ? ctx->label->sibling : parent->children;
+        return;
+    }
+    ag_label **end = &parent->children;
+    for (; *end != NULL; end = &(*end)->sibling) {
+        if (strcmp((*end)->name, name) == 0) {
+            ctx->label = *end;
+            parent->next = (*end)->sibling != NULL ? (*end)->sibling : parent->children;
             return;
         }
     }
@@ -401,9 +408,8 @@ void ag_label_push(const char *name)
     }
     memcpy(text, name, own + 1);
     label->parent = parent;
-    label->children = NULL;
-    label->sibling = parent->children;
-    parent->children = label;
+    label->children = label->sibling = label->next = NULL;
+    *end = label;
     ctx->label = label;
 }
 

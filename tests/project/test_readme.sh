@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What README.md tells the reader to type works. Each ```sh block is run in a fresh copy of the tree, in order, except
 # commands that the suite itself stands for, those that need the network, and blocks after a line `<!-- not run: why -->`.
-# A ```c block with a main() is compiled.
+# A ```c block with a main() is compiled, linked with the library as built, and run.
 # Usage: test_readme.sh SOURCE_ROOT BUILD_ROOT
 set -euo pipefail
 
@@ -64,8 +64,14 @@ compiled=0
 for block in "$work"/*.c; do
     [[ -e $block ]] || continue
     if grep -q 'int main(' "$block"; then
-        "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror "-I$root" "-I$build/.include" -fsyntax-only "$block"
+        "${CC:-cc}" -std=c11 -Wall -Wextra -Wpedantic -Werror "-I$root" "-I$build/.include" "$block" \
+            -o "$block.out" "-L$build" "-Wl,-rpath,$build" -lwengert
+        if ! (cd "$copy" && "$block.out") >"$block.log" 2>&1 </dev/null; then
+            printf 'this program of README.md fails:\n' >&2
+            cat "$block" "$block.log" >&2
+            exit 1
+        fi
         compiled=$((compiled + 1))
     fi
 done
-printf '%d commands run, %d programs compiled\n' "$run" "$compiled"
+printf '%d commands run, %d programs compiled and run\n' "$run" "$compiled"
