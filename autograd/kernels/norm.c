@@ -6,7 +6,7 @@
 enum {
     ROWS = 64,  /* of a chunk, channels last */
     BLOCK = 64, /* channels whose sums are held at a time */
-    LANES = 16,
+    LANES = 64, /* sums of a plane: short inner loops would be unrolled into scalar code */
     WORTH_A_THREAD = 32768
 };
 

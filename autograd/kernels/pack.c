@@ -44,10 +44,17 @@ static struct copy copy_plan(int ndim, const int64_t *size, const int64_t *from,
         }
     }
     p.ndim = p.ndim == 0 ? 0 : n + 1;
-    while (p.ndim < 2) {
-        p.size[p.ndim] = 1;
-        p.from[p.ndim] = p.to[p.ndim] = 1;
-        p.ndim++;
+    if (p.ndim == 0) {
+        p.size[0] = p.from[0] = p.to[0] = p.ndim = 1;
+    }
+    if (p.ndim == 1) { /* one row */
+        p.size[1] = p.size[0];
+        p.from[1] = p.from[0];
+        p.to[1] = p.to[0];
+        p.size[0] = 1;
+        p.from[0] = p.from[1] * p.size[1];
+        p.to[0] = p.to[1] * p.size[1];
+        p.ndim = 2;
     }
     return p;
 }

@@ -14,14 +14,23 @@ enum {
     WORTH_A_THREAD = 16384
 };
 
-/* Words 4 first .. 4 first + WORDS - 1 of the key's stream. */
+/* BLOCKS blocks of philox() side by side, so that a round is vector code; word j of block i stands at j BLOCKS + i. */
 AG_MULTIVERSION static void fill_words(uint64_t key, uint64_t first, uint32_t *word)
 {
+    uint32_t *c0 = word, *c1 = c0 + BLOCKS, *c2 = c1 + BLOCKS, *c3 = c2 + BLOCKS;
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
     for (int i = 0; i < BLOCKS; i++) {
-        philox_block block = philox(key, first + (uint64_t)i, STREAM);
-        for (int j = 0; j < 4; j++) {
-            word[4 * i + j] = block.word[j];
+        c0[i] = (uint32_t)(first + (uint64_t)i);
+        c1[i] = (uint32_t)((first + (uint64_t)i) >> 32);
+        c2[i] = STREAM;
+        c3[i] = 0;
+    }
+    for (int round = 0; round < PHILOX_ROUNDS; round++) {
+        for (int i = 0; i < BLOCKS; i++) {
+            philox_round(&c0[i], &c1[i], &c2[i], &c3[i], k0, k1);
         }
+        k0 += PHILOX_STEP_0;
+        k1 += PHILOX_STEP_1;
     }
 }
 

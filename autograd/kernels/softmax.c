@@ -6,6 +6,9 @@
 #include "autograd/kernels/kernels.h"
 #include "autograd/kernels/vector.h"
 
+/* Rows of up to so many elements are computed side by side. */
+enum { SHORT = 24 };
+
 #define T float
 #define LANES 16
 #define EXP k_exp_f32

@@ -51,8 +51,61 @@ static AG_ALWAYS_INLINE void NAME(row_sum)(int64_t d, const T *x, T *max, T *sum
     *sum = s[0];
 }
 
+/* Rows too short for blocks lie side by side instead, one a lane: block[i][j] = x[j][i]. */
+static AG_ALWAYS_INLINE void NAME(group_load)(int64_t rows, int64_t d, const T *x, T *block)
+{
+    for (int64_t j = 0; j < LANES; j++) {
+        const T *row = x + (j < rows ? j : 0) * d;
+        for (int64_t i = 0; i < d; i++) {
+            block[i * LANES + j] = row[i];
+        }
+    }
+}
+
+/* Replaces the block by e^(x - max), with each lane's maximum and sum. */
+static AG_ALWAYS_INLINE void NAME(group_exp)(int64_t d, T *block, T *max, T *sum)
+{
+    for (int j = 0; j < LANES; j++) {
+        max[j] = -(T)INFINITY;
+        sum[j] = 0;
+    }
+    for (int64_t i = 0; i < d; i++) {
+        for (int j = 0; j < LANES; j++) {
+            T v = block[i * LANES + j];
+            max[j] = v > max[j] ? v : max[j];
+        }
+    }
+    for (int64_t i = 0; i < d; i++) {
+        for (int j = 0; j < LANES; j++) {
+            T e = EXP(block[i * LANES + j] - max[j]);
+            block[i * LANES + j] = e;
+            sum[j] += e;
+        }
+    }
+}
+
+AG_MULTIVERSION static void NAME(softmax_short_rows)(int64_t rows, int64_t d, const T *x, T *y)
+{
+    T block[SHORT * LANES], max[LANES], sum[LANES];
+    for (int64_t r = 0; r < rows; r += LANES, x += LANES * d, y += LANES * d) {
+        int64_t group = rows - r < LANES ? rows - r : LANES;
+        NAME(group_load)(group, d, x, block);
+        NAME(group_exp)(d, block, max, sum);
+        for (int64_t j = 0; j < group; j++) {
+            T scale = (T)1 / sum[j];
+            for (int64_t i = 0; i < d; i++) {
+                y[j * d + i] = block[i * LANES + j] * scale;
+            }
+        }
+    }
+}
+
 AG_MULTIVERSION static void NAME(softmax_rows)(int64_t rows, int64_t d, const T *x, T *y, bool logarithm)
 {
+    if (d <= SHORT && !logarithm) {
+        NAME(softmax_short_rows)(rows, d, x, y);
+        return;
+    }
     for (int64_t r = 0; r < rows; r++, x += d, y += d) {
         T max, sum;
         NAME(row_sum)(d, x, &max, &sum);
@@ -153,9 +206,30 @@ AG_MULTIVERSION static void NAME(softmax_rows_back)(int64_t rows, int64_t d, con
 }
 
 /* loss = log(sum of e^(x - max)) - (x[label] - max); stats keeps max and log(sum) for the way back. */
+AG_MULTIVERSION static void NAME(cross_entropy_short_rows)(int64_t rows, int64_t d, const T *x, const int64_t *label,
+                                                           T *loss, T *stats)
+{
+    T block[SHORT * LANES], max[LANES], sum[LANES];
+    for (int64_t r = 0; r < rows; r += LANES, x += LANES * d) {
+        int64_t group = rows - r < LANES ? rows - r : LANES;
+        NAME(group_load)(group, d, x, block);
+        NAME(group_exp)(d, block, max, sum);
+        for (int64_t j = 0; j < group; j++) {
+            T log_sum = LOG(sum[j]);
+            stats[2 * (r + j)] = max[j];
+            stats[2 * (r + j) + 1] = log_sum;
+            loss[r + j] = log_sum - (x[j * d + label[r + j]] - max[j]);
+        }
+    }
+}
+
 AG_MULTIVERSION static void NAME(cross_entropy_rows)(int64_t rows, int64_t d, const T *x, const int64_t *label, T *loss,
                                                      T *stats)
 {
+    if (d <= SHORT) {
+        NAME(cross_entropy_short_rows)(rows, d, x, label, loss, stats);
+        return;
+    }
     for (int64_t r = 0; r < rows; r++, x += d) {
         T max, sum;
         NAME(row_sum)(d, x, &max, &sum);

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "autograd/autograd.h"
+#include "autograd/kernels/kernels.h"
+#include "autograd/philox.h"
 
 static void keep_quiet(ag_error code, const char *message, void *user)
 {
@@ -59,6 +61,25 @@ static const struct {
     { 0.3, 0.21, 0.3 * 0.2401 * 0.7 + 0.7 * 0.0081 * 0.3 + 0.21 * 0.21, 0, 1.5 },
     { 2, 10, 178, -3, 8 },
 };
+
+/* The vector of the authors' own implementation (Random123, kat_vectors): counter and key all zeros. */
+START_TEST(numbers_are_philox)
+{
+    philox_block zero = philox(0, 0, 0);
+    ck_assert_uint_eq(zero.word[0], 0x6627e8d5u);
+    ck_assert_uint_eq(zero.word[1], 0xe169c58du);
+    ck_assert_uint_eq(zero.word[2], 0xbc57ac4cu);
+    ck_assert_uint_eq(zero.word[3], 0x9b00dbd8u);
+    /* Runs of 64 blocks lie side by side: word j of block i is element 64 j + i. */
+    float out[512];
+    uint64_t key = 0x123456789abcdef0u;
+    k_random_uniform(AG_FLOAT32, 1, 512, key, 0, 1, out);
+    for (int k = 0; k < 512; k++) {
+        uint32_t word = philox(key, (uint64_t)(k / 256 * 64 + k % 64), 1).word[k % 256 / 64];
+        ck_assert_float_eq(out[k], (float)(word >> 8) * 0x1p-24f);
+    }
+}
+END_TEST
 
 START_TEST(moments_are_those_of_the_distribution)
 {
@@ -259,6 +280,7 @@ int main(void)
     Suite *suite = suite_create("stateful");
     TCase *tests = tcase_create("stateful");
     tcase_set_timeout(tests, 100);
+    tcase_add_test(tests, numbers_are_philox);
     tcase_add_loop_test(tests, moments_are_those_of_the_distribution, 0, 8);
     tcase_add_loop_test(tests, same_key_same_bits_for_any_number_of_threads_and_any_length, 0, 8);
     tcase_add_test(tests, a_refused_draw_leaves_the_generator_alone);
