@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "parallel.h"
+
 struct reduction {
     int kept, reduced;
     int64_t kept_size[AG_MAX_DIMS], kept_stride[AG_MAX_DIMS];
@@ -221,8 +223,7 @@ void k_argmax(int threads, const ag_array *x, int dim, int sign, int64_t *y)
     reduced[dim] = true;
     struct reduction r = plan(x, reduced);
     int64_t n = x->size[dim], stride = x->stride[dim];
-#pragma omp parallel for num_threads(threads) if (threads > 1 && r.total >= 65536) schedule(static)
-    for (int64_t k = 0; k < r.kept_total; k++) {
+    K_PARALLEL_FOR(threads > 1 && r.total >= 65536 ? threads : 1, (int64_t k = 0; k < r.kept_total; k++), {
         int64_t offset = offset_of(r.kept, r.kept_size, r.kept_stride, k);
         switch (x->dtype) {
         case AG_FLOAT32:
@@ -238,5 +239,5 @@ void k_argmax(int threads, const ag_array *x, int dim, int sign, int64_t *y)
             y[k] = argmax_u8((const uint8_t *)x->data + offset, n, stride, sign);
             break;
         }
-    }
+    });
 }

@@ -77,11 +77,10 @@ static void NAME(int threads, const struct reduction *r, const void *input, void
         int64_t parts = r->kept_total == 1 && rows == 1 && n >= 65536 ? CHUNKS : 1;
         if (parts > 1) {
             A part[CHUNKS];
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
-            for (int64_t c = 0; c < CHUNKS; c++) {
+            K_PARALLEL_FOR(threads, (int64_t c = 0; c < CHUNKS; c++), {
                 int64_t begin = n * c / CHUNKS, end = n * (c + 1) / CHUNKS;
                 part[c] = JOIN(NAME, _row)(x + begin * step, end - begin, step);
-            }
+            });
             A total = part[0];
             for (int c = 1; c < CHUNKS; c++) {
                 total = STEP(total, part[c]);
@@ -89,8 +88,7 @@ static void NAME(int threads, const struct reduction *r, const void *input, void
             y[0] = FINISH(total, scale);
             return;
         }
-#pragma omp parallel for num_threads(threads) if (threads > 1 && r->total >= 65536) schedule(static)
-        for (int64_t k = 0; k < r->kept_total; k++) {
+        K_PARALLEL_FOR(threads > 1 && r->total >= 65536 ? threads : 1, (int64_t k = 0; k < r->kept_total; k++), {
             const T *base = x + offset_of(r->kept, r->kept_size, r->kept_stride, k);
             A total = START;
             for (int64_t i = 0; i < rows; i++) {
@@ -98,7 +96,7 @@ static void NAME(int threads, const struct reduction *r, const void *input, void
                 total = STEP(total, row);
             }
             y[k] = FINISH(total, scale);
-        }
+        });
         return;
     }
     /* The last kept dimension is dense: accumulate whole rows of results. */
@@ -107,11 +105,10 @@ static void NAME(int threads, const struct reduction *r, const void *input, void
     int64_t blocks = (cols + BLOCK - 1) / BLOCK;
     if (outer * blocks == 1 && r->reduced_total >= 64 && r->total >= 32768) {
         A part[CHUNKS][BLOCK];
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
-        for (int64_t c = 0; c < CHUNKS; c++) {
+        K_PARALLEL_FOR(threads, (int64_t c = 0; c < CHUNKS; c++), {
             JOIN(NAME, _rows)(r, x, cols, stride, r->reduced_total * c / CHUNKS, r->reduced_total * (c + 1) / CHUNKS,
                               part[c]);
-        }
+        });
         for (int64_t j = 0; j < cols; j++) {
             A total = part[0][j];
             for (int c = 1; c < CHUNKS; c++) {
@@ -121,8 +118,7 @@ static void NAME(int threads, const struct reduction *r, const void *input, void
         }
         return;
     }
-#pragma omp parallel for num_threads(threads) if (threads > 1 && r->total >= 65536) schedule(static)
-    for (int64_t k = 0; k < outer * blocks; k++) {
+    K_PARALLEL_FOR(threads > 1 && r->total >= 65536 ? threads : 1, (int64_t k = 0; k < outer * blocks; k++), {
         int64_t o = k / blocks, begin = k % blocks * BLOCK;
         int64_t width = cols - begin < BLOCK ? cols - begin : BLOCK;
         A acc[BLOCK];
@@ -131,7 +127,7 @@ static void NAME(int threads, const struct reduction *r, const void *input, void
         for (int64_t j = 0; j < width; j++) {
             y[o * cols + begin + j] = FINISH(acc[j], scale);
         }
-    }
+    });
 }
 
 #undef LANES
