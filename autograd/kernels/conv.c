@@ -1,17 +1,18 @@
 /*
- * Convolution of channels-last images and the gradient of its weight on the register tile: no im2col. Must not know
- * tensors.
+ * Convolution of channels-last images and the gradient of its weight on the register tile: no
+ * im2col. Must not know tensors.
  *
- * Note [Convolution by steps]: the tile finds A[i][k] at row i's pointer plus step k. For a convolution row i is an output
- * position, its pointer the corner of its window, and step k the way from the corner to the k-th number of the window, the
- * same for every position. So the product reads the images where they lie; only images that need zeros around them are
- * copied, band by band, into working memory that stays in the cache. The two products are
+ * Note [Convolution by steps]: the tile finds A[i][k] at row i's pointer plus step k. For a
+ * convolution row i is an output position, its pointer the corner of its window, and step k the way
+ * from the corner to the k-th number of the window, the same for every position. So the product
+ * reads the images where they lie; only images that need zeros around them are copied, band by
+ * band, into working memory that stays in the cache. The two products are
  *
- *   forward          y[position][o] = sum over k = (c, kh, kw) of x[corner(position) + step(k)] weight[o][k]
- *   weight gradient  dw[k][o]       = sum over positions       of x[corner(position) + step(k)] dy[position][o]
+ *   forward          y[position][o] = sum over k of x[corner(position) + step(k)] weight[o][k]
+ *   weight gradient  dw[k][o] = sum over positions of x[corner(position) + step(k)] dy[position][o]
  *
- * Note [Bands]: the work is cut into bands, some images or some rows of one image, by the shape alone, so that any number
- * of threads gives the same bits.
+ * Note [Bands]: the work is cut into bands, some images or some rows of one image, by the shape
+ * alone, so that any number of threads gives the same bits.
  */
 #include <string.h>
 
@@ -26,15 +27,16 @@ enum {
     SWEEP = 192,     /* positions that the weight gradient sums at once */
 };
 
-/* ---- plan ----------------------------------------------------------------------------------------------------------- */
+/* ---- plan ------------------------------------------------------------------------------------ */
 
 typedef struct plan {
     const k_conv *p;
     const k_tile_kernel *kernel;
     size_t size;
-    int64_t cg, og, k;            /* channels of a group, in and out; numbers of a window, cg kh kw */
-    int64_t reach[2], padded[2];  /* extent of a window; lengths of an image with the zeros around it */
-    bool copies;                  /* bands are copied with zeros around them */
+    int64_t cg, og, k; /* channels of a group, in and out; numbers of a window, cg kh kw */
+    int64_t reach[2],
+        padded[2]; /* extent of a window; lengths of an image with the zeros around it */
+    bool copies;   /* bands are copied with zeros around them */
     /* A band: `images` whole images, or `rows` rows of positions of one image. */
     int64_t images, rows, bands_down, bands;
     size_t scratch; /* bytes of a copied band */
@@ -42,10 +44,14 @@ typedef struct plan {
 
 static plan plan_make(ag_dtype dtype, const k_conv *p)
 {
-    plan g = {.p = p, .kernel = k_tile_for(dtype), .size = ag_dtype_size(dtype), .cg = p->c / p->groups,
-              .og = p->o / p->groups};
-    int64_t length[2] = {p->h, p->w}, before[2] = {p->pad_top, p->pad_left}, taps[2] = {p->kh, p->kw};
-    int64_t count[2] = {p->oh, p->ow};
+    plan g = { .p = p,
+               .kernel = k_tile_for(dtype),
+               .size = ag_dtype_size(dtype),
+               .cg = p->c / p->groups,
+               .og = p->o / p->groups };
+    int64_t length[2] = { p->h, p->w }, before[2] = { p->pad_top, p->pad_left },
+            taps[2] = { p->kh, p->kw };
+    int64_t count[2] = { p->oh, p->ow };
     g.k = g.cg * p->kh * p->kw;
     for (int d = 0; d < 2; d++) {
         g.reach[d] = (taps[d] - 1) * p->dilation[d] + 1;
@@ -60,7 +66,8 @@ static plan plan_make(ag_dtype dtype, const k_conv *p)
     g.bands_down = g.rows > 0 ? divide_up(p->oh, g.rows) : 0;
     g.bands = divide_up(p->n, g.images) * g.bands_down;
     int64_t high = at_least(g.rows - 1, 0) * p->stride[0] + g.reach[0];
-    g.scratch = g.copies ? line_up((size_t)(g.images * high * g.padded[1] * p->c) * g.size) + 64 : 0;
+    g.scratch =
+        g.copies ? line_up((size_t)(g.images * high * g.padded[1] * p->c) * g.size) + 64 : 0;
     return g;
 }
 
@@ -74,7 +81,7 @@ typedef struct band {
 static band band_at(const plan *g, int64_t index, const char *x, char *scratch)
 {
     const k_conv *p = g->p;
-    band b = {.image = index / g->bands_down * g->images, .row = index % g->bands_down * g->rows};
+    band b = { .image = index / g->bands_down * g->images, .row = index % g->bands_down * g->rows };
     b.images = at_most(g->images, p->n - b.image);
     b.rows = at_most(g->rows, p->oh - b.row);
     int64_t corner = b.row * p->stride[0];
@@ -86,7 +93,8 @@ static band band_at(const plan *g, int64_t index, const char *x, char *scratch)
     }
     b.high = (b.rows - 1) * p->stride[0] + g->reach[0];
     b.from = scratch;
-    size_t left = (size_t)(p->pad_left * p->c) * g->size, wide = (size_t)(g->padded[1] * p->c) * g->size;
+    size_t left = (size_t)(p->pad_left * p->c) * g->size,
+           wide = (size_t)(g->padded[1] * p->c) * g->size;
     for (int64_t i = 0; i < b.images; i++) {
         for (int64_t r = 0; r < b.high; r++, scratch += wide) {
             int64_t y = corner + r - p->pad_top;
@@ -107,14 +115,16 @@ typedef struct walk {
     int64_t image, row, column;
 } walk;
 
-/* The corners of the next positions, at most `most`, in elements from the band's; returns how many there were. */
+/* The corners of the next positions, at most `most`, in elements from the band's; returns how many
+ * there were. */
 static int64_t walk_corners(const plan *g, const band *b, walk *at, int64_t most, int64_t *corner)
 {
     const k_conv *p = g->p;
     int64_t now = 0, apart = p->stride[1] * p->c;
     while (now < most && at->image < b->images) {
         int64_t room = at_most(p->ow - at->column, most - now);
-        int64_t start = (at->image * b->high + at->row * p->stride[0]) * g->padded[1] * p->c + at->column * apart;
+        int64_t start = (at->image * b->high + at->row * p->stride[0]) * g->padded[1] * p->c +
+                        at->column * apart;
         for (int64_t i = 0; i < room; i++) {
             corner[now + i] = start + i * apart;
         }
@@ -131,7 +141,8 @@ static int64_t walk_corners(const plan *g, const band *b, walk *at, int64_t most
     return now;
 }
 
-/* Steps through a window of x: in the order (c, kh, kw) of the weight, or (kh, kw, c) as the image lies. */
+/* Steps through a window of x: in the order (c, kh, kw) of the weight, or (kh, kw, c) as the image
+ * lies. */
 static void steps_make(const plan *g, bool as_image, int64_t *step)
 {
     const k_conv *p = g->p;
@@ -139,12 +150,13 @@ static void steps_make(const plan *g, bool as_image, int64_t *step)
     for (int64_t c = 0; c < g->cg; c++) {
         for (int64_t tap = 0; tap < taps; tap++) {
             int64_t down = tap / p->kw * p->dilation[0], across = tap % p->kw * p->dilation[1];
-            step[as_image ? tap * g->cg + c : c * taps + tap] = (down * g->padded[1] + across) * p->c + c;
+            step[as_image ? tap * g->cg + c : c * taps + tap] =
+                (down * g->padded[1] + across) * p->c + c;
         }
     }
 }
 
-/* ---- forward -------------------------------------------------------------------------------------------------------- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 /* [group][panel][k][width] */
 static size_t packed_at(const plan *g, int64_t q, int64_t column)
@@ -152,16 +164,18 @@ static size_t packed_at(const plan *g, int64_t q, int64_t column)
     return (size_t)(g->k * (q * k_panel_columns(g->kernel, g->og) + column)) * g->size;
 }
 
-static void forward_band(const plan *g, const band *b, const int64_t *step, const char *packed, const char *bias, char *y)
+static void forward_band(const plan *g, const band *b, const int64_t *step, const char *packed,
+                         const char *bias, char *y)
 {
     const k_conv *p = g->p;
-    int64_t depth = DEPTH * (int64_t)sizeof(float) / (int64_t)g->size, panels = k_panel_count(g->kernel, g->og);
+    int64_t depth = DEPTH * (int64_t)sizeof(float) / (int64_t)g->size,
+            panels = k_panel_count(g->kernel, g->og);
     size_t pixel = (size_t)p->o * g->size;
     char *to = y + (size_t)((b->image * p->oh + b->row) * p->ow) * pixel;
     int64_t corner[POSITIONS], now;
     const void *a[POSITIONS];
     void *c[POSITIONS];
-    walk at = {0, 0, 0};
+    walk at = { 0, 0, 0 };
     while ((now = walk_corners(g, b, &at, POSITIONS, corner)) > 0) {
         for (int64_t i = 0; i < now; i++) {
             a[i] = b->from + corner[i] * (int64_t)g->size;
@@ -175,10 +189,16 @@ static void forward_band(const plan *g, const band *b, const int64_t *step, cons
                 int64_t column = q * g->og + panel.start, l = 0;
                 do {
                     k_tile t = {
-                        .m = now, .n = panel.n, .k = at_most(g->k - l, depth),
-                        .a = a, .a_offset = q * g->cg, .step = step + l,
-                        .b = w + (size_t)(l * panel.width) * g->size, .ldb = panel.width,
-                        .c = c, .c_offset = column,
+                        .m = now,
+                        .n = panel.n,
+                        .k = at_most(g->k - l, depth),
+                        .a = a,
+                        .a_offset = q * g->cg,
+                        .step = step + l,
+                        .b = w + (size_t)(l * panel.width) * g->size,
+                        .ldb = panel.width,
+                        .c = c,
+                        .c_offset = column,
                         .bias = bias == NULL ? NULL : bias + (size_t)column * g->size,
                         .accumulate = l > 0,
                     };
@@ -213,8 +233,8 @@ size_t k_conv_forward_bytes(ag_dtype dtype, const k_conv *p, int threads)
     return layout_forward(&g, threads).total;
 }
 
-void k_conv_forward(ag_dtype dtype, int threads, const k_conv *p, const void *x, const void *weight, const void *bias,
-                    void *y, void *work)
+void k_conv_forward(ag_dtype dtype, int threads, const k_conv *p, const void *x, const void *weight,
+                    const void *bias, void *y, void *work)
 {
     if (conv_is_depthwise(p)) {
         k_depthwise_forward(dtype, threads, p, x, weight, bias, y, work);
@@ -233,8 +253,10 @@ void k_conv_forward(ag_dtype dtype, int threads, const k_conv *p, const void *x,
         for (int64_t i = 0; i < p->groups * panels; i++) {
             /* The weight lies in the order (c, kh, kw) for each o; columns are wanted. */
             k_panel panel = k_panel_at(g.kernel, g.og, i % panels);
-            const char *from = (const char *)weight + (size_t)((i / panels * g.og + panel.start) * g.k) * g.size;
-            g.kernel->transpose(g.k, panel.n, from, g.k, packed + packed_at(&g, i / panels, panel.start), panel.width);
+            const char *from =
+                (const char *)weight + (size_t)((i / panels * g.og + panel.start) * g.k) * g.size;
+            g.kernel->transpose(g.k, panel.n, from, g.k,
+                                packed + packed_at(&g, i / panels, panel.start), panel.width);
         }
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < g.bands; i++) {
@@ -244,7 +266,7 @@ void k_conv_forward(ag_dtype dtype, int threads, const k_conv *p, const void *x,
     }
 }
 
-/* ---- weight gradient ------------------------------------------------------------------------------------------------ */
+/* ---- weight gradient ------------------------------------------------------------------------- */
 
 /* The bands are dealt to `parts`, each with a sum of its own, and k to `slices`. */
 typedef struct split {
@@ -267,15 +289,15 @@ static split split_weight(const plan *g, int threads)
 }
 
 /* Adds one band to a sum [group][k][og], for the window's numbers [k0, k1). */
-static void sweep_band(const plan *g, const band *b, const int64_t *step, int64_t k0, int64_t k1, const char *dy, char *sum,
-                       bool accumulate)
+static void sweep_band(const plan *g, const band *b, const int64_t *step, int64_t k0, int64_t k1,
+                       const char *dy, char *sum, bool accumulate)
 {
     const k_conv *p = g->p;
     int64_t size = (int64_t)g->size, panels = k_panel_count(g->kernel, g->og), corner[SWEEP], now;
     const char *right = dy + (b->image * p->oh + b->row) * p->ow * p->o * size;
     const void *a[POSITIONS];
     void *c[POSITIONS];
-    walk at = {0, 0, 0};
+    walk at = { 0, 0, 0 };
     while ((now = walk_corners(g, b, &at, SWEEP, corner)) > 0) {
         for (int64_t q = 0; q < p->groups; q++) {
             for (int64_t i = k0; i < k1; i += POSITIONS) {
@@ -287,9 +309,16 @@ static void sweep_band(const plan *g, const band *b, const int64_t *step, int64_
                 for (int64_t j = 0; j < panels; j++) {
                     k_panel panel = k_panel_at(g->kernel, g->og, j);
                     k_tile t = {
-                        .m = rows, .n = panel.n, .k = now, .a = a, .step = corner,
-                        .b = right + (q * g->og + panel.start) * size, .ldb = p->o,
-                        .c = c, .c_offset = panel.start, .accumulate = accumulate,
+                        .m = rows,
+                        .n = panel.n,
+                        .k = now,
+                        .a = a,
+                        .step = corner,
+                        .b = right + (q * g->og + panel.start) * size,
+                        .ldb = p->o,
+                        .c = c,
+                        .c_offset = panel.start,
+                        .accumulate = accumulate,
                     };
                     g->kernel->run(&t);
                 }
@@ -305,37 +334,40 @@ enum {
     BLOCK = 64, /* and their numbers k */
 };
 
-/* dweight[o][c][tap] = (accumulate ? itself : 0) + the parts' sums[tap][c][o], for the outputs [o0, o1) of group q. */
-#define FINISH(T, name)                                                                                                    \
-    static void finish_##name(const plan *g, const split *s, const char *sums, int64_t q, int64_t o0,         \
-                              int64_t o1, bool accumulate, T *dweight)                                                     \
-    {                                                                                                                      \
-        T sum[BLOCK * LINE], turned[LINE * BLOCK];                                                                         \
-        int64_t wide = o1 - o0, taps = g->p->kh * g->p->kw;                                                                                            \
-        for (int64_t k0 = 0; k0 < g->k; k0 += BLOCK) {                                                                      \
-            int64_t high = at_most(g->k - k0, BLOCK);                                                                       \
-            for (int64_t part = 0; part < s->parts; part++) {                                                              \
-                const T *from = (const T *)(sums + (size_t)part * s->part) + (q * g->k + k0) * g->og + o0;                  \
-                for (int64_t k = 0; k < high; k++) {                                                                       \
-                    for (int64_t o = 0; o < wide; o++) {                                                                   \
-                        sum[k * LINE + o] = (part > 0 ? sum[k * LINE + o] : 0) + from[k * g->og + o];                      \
-                    }                                                                                                      \
-                }                                                                                                          \
-            }                                                                                                              \
-            g->kernel->transpose(wide, high, sum, LINE, turned, BLOCK);                                                    \
-            for (int64_t o = 0; o < wide; o++) {                                                                           \
-                T *to = dweight + (q * g->og + o0 + o) * g->k;                                                             \
-                int64_t tap = k0 / g->cg, c = k0 % g->cg;                                                                  \
-                for (int64_t k = 0; k < high; k++) {                                                                       \
-                    int64_t at = c * taps + tap;                                                                           \
-                    to[at] = (accumulate ? to[at] : 0) + turned[o * BLOCK + k];                                            \
-                    if (++c == g->cg) {                                                                                    \
-                        c = 0;                                                                                             \
-                        tap++;                                                                                             \
-                    }                                                                                                      \
-                }                                                                                                          \
-            }                                                                                                              \
-        }                                                                                                                  \
+/* dweight[o][c][tap] = (accumulate ? itself : 0) + the parts' sums[tap][c][o], for the outputs [o0,
+ * o1) of group q. */
+#define FINISH(T, name)                                                                        \
+    static void finish_##name(const plan *g, const split *s, const char *sums, int64_t q,      \
+                              int64_t o0, int64_t o1, bool accumulate, T *dweight)             \
+    {                                                                                          \
+        T sum[BLOCK * LINE], turned[LINE * BLOCK];                                             \
+        int64_t wide = o1 - o0, taps = g->p->kh * g->p->kw;                                    \
+        for (int64_t k0 = 0; k0 < g->k; k0 += BLOCK) {                                         \
+            int64_t high = at_most(g->k - k0, BLOCK);                                          \
+            for (int64_t part = 0; part < s->parts; part++) {                                  \
+                const T *from =                                                                \
+                    (const T *)(sums + (size_t)part * s->part) + (q * g->k + k0) * g->og + o0; \
+                for (int64_t k = 0; k < high; k++) {                                           \
+                    for (int64_t o = 0; o < wide; o++) {                                       \
+                        sum[k * LINE + o] =                                                    \
+                            (part > 0 ? sum[k * LINE + o] : 0) + from[k * g->og + o];          \
+                    }                                                                          \
+                }                                                                              \
+            }                                                                                  \
+            g->kernel->transpose(wide, high, sum, LINE, turned, BLOCK);                        \
+            for (int64_t o = 0; o < wide; o++) {                                               \
+                T *to = dweight + (q * g->og + o0 + o) * g->k;                                 \
+                int64_t tap = k0 / g->cg, c = k0 % g->cg;                                      \
+                for (int64_t k = 0; k < high; k++) {                                           \
+                    int64_t at = c * taps + tap;                                               \
+                    to[at] = (accumulate ? to[at] : 0) + turned[o * BLOCK + k];                \
+                    if (++c == g->cg) {                                                        \
+                        c = 0;                                                                 \
+                        tap++;                                                                 \
+                    }                                                                          \
+                }                                                                              \
+            }                                                                                  \
+        }                                                                                      \
     }
 
 FINISH(float, f32)
@@ -350,13 +382,14 @@ size_t k_conv_weight_bytes(ag_dtype dtype, const k_conv *p, int threads)
     return split_weight(&g, threads).total;
 }
 
-void k_conv_weight(ag_dtype dtype, int threads, const k_conv *p, const void *x, const void *dy, bool accumulate,
-                   void *dweight, void *work)
+void k_conv_weight(ag_dtype dtype, int threads, const k_conv *p, const void *x, const void *dy,
+                   bool accumulate, void *dweight, void *work)
 {
     int64_t positions = p->n * p->oh * p->ow;
     if (positions == 0) {
         if (!accumulate) {
-            memset(dweight, 0, (size_t)(p->o * (p->c / p->groups) * p->kh * p->kw) * ag_dtype_size(dtype));
+            memset(dweight, 0,
+                   (size_t)(p->o * (p->c / p->groups) * p->kh * p->kw) * ag_dtype_size(dtype));
         }
         return;
     }

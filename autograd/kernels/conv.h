@@ -28,11 +28,14 @@ static inline size_t line_up(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-/* Threads that the work is worth; below some multiply-adds a second one costs more than it brings. */
+/* Threads that the work is worth; below some multiply-adds a second one costs more than it brings.
+ */
 static inline int conv_team(int threads, const k_conv *p, int64_t tasks)
 {
     int64_t work = p->n * p->oh * p->ow * p->o * (p->c / p->groups) * p->kh * p->kw;
-    return threads < 2 || work < 250000 || omp_in_parallel() ? 1 : (int)at_most(threads, at_least(tasks, 1));
+    return threads < 2 || work < 250000 || omp_in_parallel()
+               ? 1
+               : (int)at_most(threads, at_least(tasks, 1));
 }
 
 static inline bool conv_is_depthwise(const k_conv *p)

@@ -1,8 +1,8 @@
 /*
  * Pooling of channels-last images; every inner loop runs along the channels. Must not know tensors.
  *
- * The forward work is shared among the threads by output rows. The input gradients scatter, so they are shared by images;
- * the order of the sums is the order of the output positions in either case.
+ * The forward work is shared among the threads by output rows. The input gradients scatter, so they
+ * are shared by images; the order of the sums is the order of the output positions in either case.
  */
 #include <math.h>
 #include <omp.h>
@@ -17,8 +17,9 @@ static int team_for(int threads, const k_pool *p)
     return threads < 2 || work < 65536 || omp_in_parallel() ? 1 : threads;
 }
 
-/* One dimension of a window: its first cell's place in the image, which of its cells [low, high) lie in the image, and how
- * many cells a mean counts: those in the image, or those in the padded image. */
+/* One dimension of a window: its first cell's place in the image, which of its cells [low, high)
+ * lie in the image, and how many cells a mean counts: those in the image, or those in the padded
+ * image. */
 typedef struct window {
     int64_t start, low, high, cells;
 } window;
@@ -26,11 +27,12 @@ typedef struct window {
 static inline window window_at(const k_pool *p, int d, int64_t position)
 {
     int64_t length = d == 0 ? p->h : p->w;
-    window w = {.start = position * p->stride[d] - p->padding[d]};
+    window w = { .start = position * p->stride[d] - p->padding[d] };
     int64_t room = length - w.start, padded = room + p->padding[d];
     w.low = w.start < 0 ? -w.start : 0;
     w.high = room < p->kernel[d] ? room : p->kernel[d];
-    w.cells = p->count_include_pad ? (padded < p->kernel[d] ? padded : p->kernel[d]) : w.high - w.low;
+    w.cells =
+        p->count_include_pad ? (padded < p->kernel[d] ? padded : p->kernel[d]) : w.high - w.low;
     return w;
 }
 
@@ -44,14 +46,17 @@ static inline window window_at(const k_pool *p, int d, int64_t position)
 #define BITS uint64_t
 #include "autograd/kernels/pool_template.h"
 
-/* Whether no cell of the image lies in two windows, and every window lies in the image, side by side. */
+/* Whether no cell of the image lies in two windows, and every window lies in the image, side by
+ * side. */
 static bool windows_tile(const k_pool *p)
 {
-    return p->padding[0] == 0 && p->padding[1] == 0 && p->kernel[0] == p->stride[0] && p->kernel[1] == p->stride[1] &&
-           p->oh * p->stride[0] <= p->h && p->ow * p->stride[1] <= p->w;
+    return p->padding[0] == 0 && p->padding[1] == 0 && p->kernel[0] == p->stride[0] &&
+           p->kernel[1] == p->stride[1] && p->oh * p->stride[0] <= p->h &&
+           p->ow * p->stride[1] <= p->w;
 }
 
-void k_max_pool(ag_dtype dtype, int threads, const k_pool *p, const void *x, void *y, uint16_t *index)
+void k_max_pool(ag_dtype dtype, int threads, const k_pool *p, const void *x, void *y,
+                uint16_t *index)
 {
     int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
     int team = team_for(threads, p);
@@ -67,7 +72,8 @@ void k_max_pool(ag_dtype dtype, int threads, const k_pool *p, const void *x, voi
     }
 }
 
-void k_max_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *dy, const uint16_t *index, void *dx)
+void k_max_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *dy,
+                      const uint16_t *index, void *dx)
 {
     int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
     int team = team_for(threads, p);
@@ -75,16 +81,17 @@ void k_max_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *
 #pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
     for (int64_t i = 0; i < p->n; i++) {
         if (dtype == AG_FLOAT64) {
-            (once ? max_spread_f64 : max_scatter_f64)(p, (const double *)dy + i * out, index + i * out,
-                                                      (double *)dx + i * in);
+            (once ? max_spread_f64 : max_scatter_f64)(p, (const double *)dy + i * out,
+                                                      index + i * out, (double *)dx + i * in);
         } else {
-            (once ? max_spread_f32 : max_scatter_f32)(p, (const float *)dy + i * out, index + i * out,
-                                                      (float *)dx + i * in);
+            (once ? max_spread_f32 : max_scatter_f32)(p, (const float *)dy + i * out,
+                                                      index + i * out, (float *)dx + i * in);
         }
     }
 }
 
-void k_max_pool_gather(ag_dtype dtype, int threads, const k_pool *p, const void *x, const uint16_t *index, void *y)
+void k_max_pool_gather(ag_dtype dtype, int threads, const k_pool *p, const void *x,
+                       const uint16_t *index, void *y)
 {
     int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
     int team = team_for(threads, p);
@@ -92,7 +99,8 @@ void k_max_pool_gather(ag_dtype dtype, int threads, const k_pool *p, const void 
     for (int64_t r = 0; r < p->n * p->oh; r++) {
         int64_t i = r / p->oh, oy = r % p->oh;
         if (dtype == AG_FLOAT64) {
-            gather_row_f64(p, (const double *)x + i * in, index + i * out, (double *)y + i * out, oy);
+            gather_row_f64(p, (const double *)x + i * in, index + i * out, (double *)y + i * out,
+                           oy);
         } else {
             gather_row_f32(p, (const float *)x + i * in, index + i * out, (float *)y + i * out, oy);
         }

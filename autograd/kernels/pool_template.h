@@ -1,10 +1,10 @@
 /*
- * Pooling loops for one element type; included by pool.c only, once for each, with POOL(name) for the names, T for the
- * element and BITS for an unsigned integer as wide as T.
+ * Pooling loops for one element type; included by pool.c only, once for each, with POOL(name) for
+ * the names, T for the element and BITS for an unsigned integer as wide as T.
  *
- * Note [Lanes]: channels are taken LANES at a time. The last step of a pixel may run over into the next pixels of the row:
- * what it writes there is overwritten by their own turns. Only at the end of a row (`left` elements before it) a step ends
- * in time, with a part of a vector.
+ * Note [Lanes]: channels are taken LANES at a time. The last step of a pixel may run over into the
+ * next pixels of the row: what it writes there is overwritten by their own turns. Only at the end
+ * of a row (`left` elements before it) a step ends in time, with a part of a vector.
  */
 
 #define LANES (32 / (int64_t)sizeof(T))
@@ -16,15 +16,17 @@ typedef uint16_t POOL(short) __attribute__((vector_size(64 / sizeof(T))));
 #define LOAD(vector, from, count) memcpy(&(vector), from, (size_t)(count) * sizeof *(from))
 #define STORE(to, vector, count) memcpy(to, &(vector), (size_t)(count) * sizeof *(to))
 
-/* y = max over the cells of a window, index = the first of equals; a NaN beats all that is not NaN, and stays. */
-static AG_ALWAYS_INLINE void POOL(max_lanes)(const int64_t count, const T *x, int64_t line, int64_t pixel, window v,
-                                             window h, int64_t wide, T *y, uint16_t *index)
+/* y = max over the cells of a window, index = the first of equals; a NaN beats all that is not NaN,
+ * and stays. */
+static AG_ALWAYS_INLINE void POOL(max_lanes)(const int64_t count, const T *x, int64_t line,
+                                             int64_t pixel, window v, window h, int64_t wide, T *y,
+                                             uint16_t *index)
 {
-    POOL(vector) best = (POOL(vector)){0} - (T)INFINITY;
-    POOL(bits) winner = (POOL(bits)){0} + (BITS)(v.low * wide + h.low);
+    POOL(vector) best = (POOL(vector)){ 0 } - (T)INFINITY;
+    POOL(bits) winner = (POOL(bits)){ 0 } + (BITS)(v.low * wide + h.low);
     for (int64_t i = v.low; i < v.high; i++) {
         for (int64_t j = h.low; j < h.high; j++) {
-            POOL(vector) value = {0};
+            POOL(vector) value = { 0 };
             LOAD(value, x + i * line + j * pixel, count);
             /* Greater, or not a number. */
             POOL(bits) wins = (POOL(bits))(~(value <= best) & (best == best));
@@ -40,8 +42,9 @@ static AG_ALWAYS_INLINE void POOL(max_lanes)(const int64_t count, const T *x, in
 }
 
 /* One pixel of y. */
-static AG_ALWAYS_INLINE void POOL(max_pixel)(int64_t channels, int64_t left, const T *x, int64_t line, window v, window h,
-                                             int64_t wide, T *y, uint16_t *index)
+static AG_ALWAYS_INLINE void POOL(max_pixel)(int64_t channels, int64_t left, const T *x,
+                                             int64_t line, window v, window h, int64_t wide, T *y,
+                                             uint16_t *index)
 {
     for (int64_t c = 0; c < channels; c += LANES) {
         uint16_t *at = index == NULL ? NULL : index + c;
@@ -54,9 +57,10 @@ static AG_ALWAYS_INLINE void POOL(max_pixel)(int64_t channels, int64_t left, con
 }
 
 /* One row of y. Whole windows of 2 x 2, the most common ones, get loops of constant length. */
-AG_MULTIVERSION static void POOL(max_row)(const k_pool *p, const T *x, T *y, uint16_t *index, int64_t oy)
+AG_MULTIVERSION static void POOL(max_row)(const k_pool *p, const T *x, T *y, uint16_t *index,
+                                          int64_t oy)
 {
-    static const window pair = {0, 0, 2, 0};
+    static const window pair = { 0, 0, 2, 0 };
     int64_t line = p->w * p->c;
     window v = window_at(p, 0, oy);
     x += v.start * line;
@@ -76,10 +80,11 @@ AG_MULTIVERSION static void POOL(max_row)(const k_pool *p, const T *x, T *y, uin
     }
 }
 
-static AG_ALWAYS_INLINE void POOL(spread_lanes)(const int64_t count, const T *dy, const uint16_t *index, BITS cell, T *dx)
+static AG_ALWAYS_INLINE void POOL(spread_lanes)(const int64_t count, const T *dy,
+                                                const uint16_t *index, BITS cell, T *dx)
 {
-    POOL(vector) value = {0};
-    POOL(short) narrow = {0};
+    POOL(vector) value = { 0 };
+    POOL(short) narrow = { 0 };
     LOAD(value, dy, count);
     LOAD(narrow, index, count);
     POOL(bits) wins = (POOL(bits))(__builtin_convertvector(narrow, POOL(bits)) == cell);
@@ -87,8 +92,10 @@ static AG_ALWAYS_INLINE void POOL(spread_lanes)(const int64_t count, const T *dy
     STORE(dx, value, count);
 }
 
-/* dx of one image whose windows tile it: each cell is written once; those that no window touches become 0. */
-AG_MULTIVERSION static void POOL(max_spread)(const k_pool *p, const T *dy, const uint16_t *index, T *dx)
+/* dx of one image whose windows tile it: each cell is written once; those that no window touches
+ * become 0. */
+AG_MULTIVERSION static void POOL(max_spread)(const k_pool *p, const T *dy, const uint16_t *index,
+                                             T *dx)
 {
     int64_t used = p->ow * p->stride[1] * p->c, rest = p->w * p->c - used;
     for (int64_t oy = 0; oy < p->oh; oy++) {
@@ -124,7 +131,8 @@ static void POOL(max_scatter)(const k_pool *p, const T *dy, const uint16_t *inde
         for (int64_t ox = 0; ox < p->ow; ox++) {
             window h = window_at(p, 1, ox);
             for (int64_t c = 0; c < p->c; c++, dy++, index++) {
-                int64_t row = v.start + *index / p->kernel[1], column = h.start + *index % p->kernel[1];
+                int64_t row = v.start + *index / p->kernel[1],
+                        column = h.start + *index % p->kernel[1];
                 dx[(row * p->w + column) * p->c + c] += *dy;
             }
         }
@@ -138,19 +146,21 @@ static void POOL(gather_row)(const k_pool *p, const T *x, const uint16_t *index,
         window h = window_at(p, 1, ox);
         for (int64_t c = 0; c < p->c; c++) {
             int64_t i = (oy * p->ow + ox) * p->c + c;
-            int64_t row = v.start + index[i] / p->kernel[1], column = h.start + index[i] % p->kernel[1];
+            int64_t row = v.start + index[i] / p->kernel[1],
+                    column = h.start + index[i] % p->kernel[1];
             y[i] = x[(row * p->w + column) * p->c + c];
         }
     }
 }
 
-static AG_ALWAYS_INLINE void POOL(avg_lanes)(const int64_t count, const T *x, int64_t line, int64_t pixel,
-                                             const window *v, const window *h, T divisor, T *y)
+static AG_ALWAYS_INLINE void POOL(avg_lanes)(const int64_t count, const T *x, int64_t line,
+                                             int64_t pixel, const window *v, const window *h,
+                                             T divisor, T *y)
 {
-    POOL(vector) sum = {0};
+    POOL(vector) sum = { 0 };
     for (int64_t i = v->low; i < v->high; i++) {
         for (int64_t j = h->low; j < h->high; j++) {
-            POOL(vector) value = {0};
+            POOL(vector) value = { 0 };
             LOAD(value, x + i * line + j * pixel, count);
             sum += value;
         }

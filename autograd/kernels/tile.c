@@ -1,5 +1,6 @@
 /*
- * The register tile in every instruction set this build knows, and the choice among them. Must not know what is multiplied.
+ * The register tile in every instruction set this build knows, and the choice among them. Must not
+ * know what is multiplied.
  */
 #include "autograd/kernels/tile.h"
 
@@ -20,17 +21,19 @@
 #define AG_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Keeps a pointer in a register of its own: compilers would rather add the common offset again for every k. */
+/* Keeps a pointer in a register of its own: compilers would rather add the common offset again for
+ * every k. */
 #define AG_OPAQUE(pointer) __asm__("" : "+r"(pointer))
 
-/* ---- AVX-512 -------------------------------------------------------------------------------------------------------- */
+/* ---- AVX-512 --------------------------------------------------------------------------------- */
 
 #if defined(__x86_64__)
 
 #define AVX512_TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")))
 
 /* 16 rows of 16 to 16 columns of 16, in four rounds of exchanges. */
-AVX512_TARGET static inline void transpose_f32x16(const float *x, int64_t ld, float *y, int64_t ldto)
+AVX512_TARGET static inline void transpose_f32x16(const float *x, int64_t ld, float *y,
+                                                  int64_t ldto)
 {
     __m512 r[16], t[16];
     AG_UNROLL
@@ -44,12 +47,14 @@ AVX512_TARGET static inline void transpose_f32x16(const float *x, int64_t ld, fl
     }
     AG_UNROLL
     for (int i = 0; i < 4; i++) {
-        r[4 * i + 0] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[4 * i]), _mm512_castps_pd(t[4 * i + 2])));
-        r[4 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[4 * i]), _mm512_castps_pd(t[4 * i + 2])));
-        r[4 * i + 2] =
-            _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[4 * i + 1]), _mm512_castps_pd(t[4 * i + 3])));
-        r[4 * i + 3] =
-            _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[4 * i + 1]), _mm512_castps_pd(t[4 * i + 3])));
+        r[4 * i + 0] = _mm512_castpd_ps(
+            _mm512_unpacklo_pd(_mm512_castps_pd(t[4 * i]), _mm512_castps_pd(t[4 * i + 2])));
+        r[4 * i + 1] = _mm512_castpd_ps(
+            _mm512_unpackhi_pd(_mm512_castps_pd(t[4 * i]), _mm512_castps_pd(t[4 * i + 2])));
+        r[4 * i + 2] = _mm512_castpd_ps(
+            _mm512_unpacklo_pd(_mm512_castps_pd(t[4 * i + 1]), _mm512_castps_pd(t[4 * i + 3])));
+        r[4 * i + 3] = _mm512_castpd_ps(
+            _mm512_unpackhi_pd(_mm512_castps_pd(t[4 * i + 1]), _mm512_castps_pd(t[4 * i + 3])));
     }
     /* r[4 i + j] holds, in its quarter q, column 4 q + j of rows 4 i … 4 i + 3. */
     AG_UNROLL
@@ -101,13 +106,14 @@ AVX512_TARGET static inline void transpose_f32x16(const float *x, int64_t ld, fl
 #define STORE_PART(p, v, count) _mm512_mask_storeu_pd(p, (__mmask8)((1u << (count)) - 1), v)
 #include "autograd/kernels/tile_template.h"
 
-/* ---- AVX2 and FMA --------------------------------------------------------------------------------------------------- */
+/* ---- AVX2 and FMA ---------------------------------------------------------------------------- */
 
 #define AVX2_TARGET __attribute__((target("avx2,fma")))
 
 AVX2_TARGET static inline __m256i mask_of_8(int64_t count)
 {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
 AVX2_TARGET static inline __m256i mask_of_4(int64_t count)
@@ -149,21 +155,21 @@ AVX2_TARGET static inline __m256i mask_of_4(int64_t count)
 
 #endif
 
-/* ---- vectors of 16 bytes, which every processor has ----------------------------------------------------------------- */
+/* ---- vectors of 16 bytes, which every processor has ------------------------------------------ */
 
 typedef float f32x4 __attribute__((vector_size(16)));
 typedef double f64x2 __attribute__((vector_size(16)));
 
 static inline f32x4 load_f32x4(const float *p, int64_t count)
 {
-    f32x4 v = {0, 0, 0, 0};
+    f32x4 v = { 0, 0, 0, 0 };
     memcpy(&v, p, (size_t)count * sizeof *p);
     return v;
 }
 
 static inline f64x2 load_f64x2(const double *p, int64_t count)
 {
-    f64x2 v = {0, 0};
+    f64x2 v = { 0, 0 };
     memcpy(&v, p, (size_t)count * sizeof *p);
     return v;
 }
@@ -171,8 +177,10 @@ static inline f64x2 load_f64x2(const double *p, int64_t count)
 #if defined(__aarch64__)
 #define PLAIN_ROWS 8
 #define PLAIN_VECTORS 3
-#define PLAIN_FMA_F32(a, b, c) ((f32x4)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
-#define PLAIN_FMA_F64(a, b, c) ((f64x2)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
+#define PLAIN_FMA_F32(a, b, c) \
+    ((f32x4)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#define PLAIN_FMA_F64(a, b, c) \
+    ((f64x2)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
 #else
 #define PLAIN_ROWS 4
 #define PLAIN_VECTORS 2
@@ -190,7 +198,7 @@ static inline f64x2 load_f64x2(const double *p, int64_t count)
 #define VECTORS PLAIN_VECTORS
 #define LOAD(p) load_f32x4(p, 4)
 #define STORE(p, v) memcpy(p, &(v), 16)
-#define SET(x) ((f32x4){x, x, x, x})
+#define SET(x) ((f32x4){ x, x, x, x })
 #define FMA(a, b, c) PLAIN_FMA_F32(a, b, c)
 #define LOAD_PART(p, count) load_f32x4(p, count)
 #define STORE_PART(p, v, count) memcpy(p, &(v), (size_t)(count) * sizeof(float))
@@ -206,24 +214,26 @@ static inline f64x2 load_f64x2(const double *p, int64_t count)
 #define VECTORS PLAIN_VECTORS
 #define LOAD(p) load_f64x2(p, 2)
 #define STORE(p, v) memcpy(p, &(v), 16)
-#define SET(x) ((f64x2){x, x})
+#define SET(x) ((f64x2){ x, x })
 #define FMA(a, b, c) PLAIN_FMA_F64(a, b, c)
 #define LOAD_PART(p, count) load_f64x2(p, count)
 #define STORE_PART(p, v, count) memcpy(p, &(v), (size_t)(count) * sizeof(double))
 #include "autograd/kernels/tile_template.h"
 
-/* ---- the choice ----------------------------------------------------------------------------------------------------- */
+/* ---- the choice ------------------------------------------------------------------------------ */
 
 static const k_tile_kernel *const kernels_f32[] = {
 #if defined(__x86_64__)
-    &avx512_f32_kernel, &avx2_f32_kernel,
+    &avx512_f32_kernel,
+    &avx2_f32_kernel,
 #endif
     &plain_f32_kernel,
 };
 
 static const k_tile_kernel *const kernels_f64[] = {
 #if defined(__x86_64__)
-    &avx512_f64_kernel, &avx2_f64_kernel,
+    &avx512_f64_kernel,
+    &avx2_f64_kernel,
 #endif
     &plain_f64_kernel,
 };

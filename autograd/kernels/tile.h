@@ -1,9 +1,10 @@
 /*
- * The register tile: the innermost loop of products and convolutions, in AVX-512, AVX2 or plain vectors, chosen when
- * first used. Internal to the kernels; knows nothing of images or matrices, only of rows that are found through pointers.
+ * The register tile: the innermost loop of products and convolutions, in AVX-512, AVX2 or plain
+ * vectors, chosen when first used. Internal to the kernels; knows nothing of images or matrices,
+ * only of rows that are found through pointers.
  *
- * Every element of C is one chain of fused multiply-adds in the order of k, whatever the tile it lies in: how the caller
- * cuts m and n does not change a bit of the result.
+ * Every element of C is summed over k in an order that depends on the panel's width alone, whatever
+ * tile the element lies in: how the caller cuts m does not change a bit of the result.
  */
 #ifndef WENGERT_KERNELS_TILE_H
 #define WENGERT_KERNELS_TILE_H
@@ -15,8 +16,9 @@
 
 /* C[i][j] = start + sum over k of A[i][k] B[k][j],   i < m, j < n
  *
- * where A[i][k] = a[i][a_offset + step[k]], B[k][j] = b[k ldb + j], C[i][j] = c[i][c_offset + j], in elements, and start is
- * C itself (accumulate), else bias[j], else 0. Columns of B are read up to the next whole vector; C and bias are not. */
+ * where A[i][k] = a[i][a_offset + step[k]], B[k][j] = b[k ldb + j], C[i][j] = c[i][c_offset + j],
+ * in elements, and start is C itself (accumulate), else bias[j], else 0. Columns of B are read up
+ * to the next whole vector; C and bias are not. */
 typedef struct k_tile {
     int64_t m, n, k;
     const void *const *a;
@@ -36,16 +38,20 @@ typedef struct k_tile_kernel {
     int64_t width; /* the widest n: a few vectors */
     int64_t rows;  /* rows of one register tile */
     void (*run)(const k_tile *t);
-    /* to[k][j] = from[j ld + k],   k < rows, j < n; columns n up to the next whole vector become 0. */
-    void (*transpose)(int64_t rows, int64_t n, const void *from, int64_t ld, void *to, int64_t ldto);
+    /* to[k][j] = from[j ld + k],   k < rows, j < n; columns n up to the next whole vector become 0.
+     */
+    void (*transpose)(int64_t rows, int64_t n, const void *from, int64_t ld, void *to,
+                      int64_t ldto);
 } k_tile_kernel;
 
 /* The kernel for a floating type on this processor. */
 const k_tile_kernel *k_tile_for(ag_dtype dtype);
-/* For tests: "avx512", "avx2" or "plain" from now on; false if this processor or build has none of that name. */
+/* For tests: "avx512", "avx2" or "plain" from now on; false if this processor or build has none of
+ * that name. */
 bool k_tile_choose(const char *name);
 
-/* n columns are cut into panels of nearly equal width, each a whole number of vectors (the last one filled up). */
+/* n columns are cut into panels of nearly equal width, each a whole number of vectors (the last one
+ * filled up). */
 typedef struct k_panel {
     int64_t start; /* first column: also the sum of the padded widths before it */
     int64_t n;     /* columns that exist */

@@ -1,5 +1,6 @@
 /*
- * The register tile for one instruction set and element type; included by tile.c only, once for each, with
+ * The register tile for one instruction set and element type; included by tile.c only, once for
+ * each, with
  *
  *   TILE(name)             the name of a function of this version
  *   TILE_TARGET            its target attribute
@@ -9,9 +10,10 @@
  *   LOAD_PART, STORE_PART  the first `count` elements only (the others load as 0)
  */
 
-/* Rows `mr` and vectors `nv` are constants in every call, so that the accumulators become registers. */
-TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv, const k_tile *t, const T *const *a,
-                                                            T *const *c, int64_t tail)
+/* Rows `mr` and vectors `nv` are constants in every call, so that the accumulators become
+ * registers. */
+TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv, const k_tile *t,
+                                                     const T *const *a, T *const *c, int64_t tail)
 {
     const T *row[ROWS];
     VECTOR sum[ROWS][VECTORS];
@@ -52,7 +54,8 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv,
     const T *b = t->b;
     const int64_t *step = t->step;
     int64_t ldb = t->ldb;
-    /* A panel of one vector has too few chains to hide the latency of a sum: odd k get chains of their own. */
+    /* A panel of one vector has too few chains to hide the latency of a sum: odd k get chains of
+     * their own. */
     VECTOR odd[ROWS];
     if (nv == 1) {
         AG_UNROLL
@@ -63,7 +66,7 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv,
     int64_t k = t->k;
     for (; k >= 2; k -= 2) {
         VECTOR right[2][VECTORS];
-        int64_t at[2] = {step[0], step[1]};
+        int64_t at[2] = { step[0], step[1] };
         AG_UNROLL
         for (int j = 0; j < nv; j++) {
             right[0][j] = LOAD(b + j * LANES);
@@ -203,7 +206,8 @@ static void TILE(run)(const k_tile *t)
     }
 }
 
-TILE_TARGET static void TILE(transpose)(int64_t rows, int64_t n, const void *from, int64_t ld, void *to, int64_t ldto)
+TILE_TARGET static void TILE(transpose)(int64_t rows, int64_t n, const void *from, int64_t ld,
+                                        void *to, int64_t ldto)
 {
     const T *restrict x = from;
     T *restrict y = to;
@@ -230,7 +234,7 @@ TILE_TARGET static void TILE(transpose)(int64_t rows, int64_t n, const void *fro
 }
 
 static const k_tile_kernel TILE(kernel) = {
-    TILE_NAME, LANES, LANES * VECTORS, ROWS, TILE(run), TILE(transpose),
+    TILE_NAME, LANES, LANES *VECTORS, ROWS, TILE(run), TILE(transpose),
 };
 
 #undef TILE

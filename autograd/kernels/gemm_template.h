@@ -1,0 +1,214 @@
+/*
+ * Products of one element type; included by gemm.c only, once for each, with GEMM(name) for the
+ * names, T for the element, DTYPE for its name and BLIS_GEMM for BLIS's function.
+ */
+
+/* ---- plain loops ----------------------------------------------------------------------------- */
+
+/* One element after the other, any strides. */
+static void GEMM(tiny)(int64_t m, int64_t n, int64_t k, const T *a, int64_t ars, int64_t acs,
+                       const T *b, int64_t brs, int64_t bcs, T beta, T *c, int64_t crs, int64_t ccs)
+{
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            T sum = 0;
+            for (int64_t l = 0; l < k; l++) {
+                sum += a[i * ars + l * acs] * b[l * brs + j * bcs];
+            }
+            T *to = c + i * crs + j * ccs;
+            *to = beta == 0 ? sum : beta * *to + sum;
+        }
+    }
+}
+
+/* C = beta C. */
+static void GEMM(scale)(int64_t m, int64_t n, T beta, T *c, int64_t crs, int64_t ccs)
+{
+    for (int64_t i = 0; i < m && beta != 1; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            T *to = c + i * crs + j * ccs;
+            *to = beta == 0 ? 0 : beta * *to;
+        }
+    }
+}
+
+/* y[j] = beta y[j] + sum of x[l] b[l brs + j], j < n: rows of B are added up, four at a time. */
+AG_MULTIVERSION static void GEMM(rows)(int64_t n, int64_t k, const T *restrict x, int64_t xs,
+                                       const T *restrict b, int64_t brs, T beta, T *restrict y)
+{
+    for (int64_t j = 0; j < n && beta != 1; j++) {
+        y[j] = beta == 0 ? 0 : beta * y[j];
+    }
+    int64_t l = 0;
+    for (; l + 4 <= k; l += 4) {
+        T x0 = x[l * xs], x1 = x[(l + 1) * xs], x2 = x[(l + 2) * xs], x3 = x[(l + 3) * xs];
+        const T *b0 = b + l * brs, *b1 = b0 + brs, *b2 = b1 + brs, *b3 = b2 + brs;
+        for (int64_t j = 0; j < n; j++) {
+            y[j] += (x0 * b0[j] + x1 * b1[j]) + (x2 * b2[j] + x3 * b3[j]);
+        }
+    }
+    for (; l < k; l++) {
+        for (int64_t j = 0; j < n; j++) {
+            y[j] += x[l * xs] * b[l * brs + j];
+        }
+    }
+}
+
+/* y[j ys] = beta y[j ys] + sum of x[l] b[j bcs + l], j < n: one dot product a column, in 32
+ * partial sums. */
+AG_MULTIVERSION static void GEMM(dots)(int64_t n, int64_t k, const T *restrict x,
+                                       const T *restrict b, int64_t bcs, T beta, T *restrict y,
+                                       int64_t ys)
+{
+    for (int64_t j = 0; j < n; j++) {
+        const T *column = b + j * bcs;
+        T sum[32] = { 0 }, rest = 0;
+        int64_t l = 0;
+        for (; l + 32 <= k; l += 32) {
+            for (int q = 0; q < 32; q++) {
+                sum[q] += x[l + q] * column[l + q];
+            }
+        }
+        for (; l < k; l++) {
+            rest += x[l] * column[l];
+        }
+        for (int half = 16; half > 0; half /= 2) {
+            for (int q = 0; q < half; q++) {
+                sum[q] += sum[q + half];
+            }
+        }
+        T *to = y + j * ys;
+        *to = (beta == 0 ? 0 : beta * *to) + (sum[0] + rest);
+    }
+}
+
+/* One row of C; true if it knew how. Stripes of columns are shared among the threads. */
+static bool GEMM(vector)(int threads, int64_t n, int64_t k, const T *x, int64_t xs, const T *b,
+                         int64_t brs, int64_t bcs, T beta, T *y, int64_t ys)
+{
+    bool by_rows = bcs == 1 && ys == 1, by_columns = brs == 1 && xs == 1;
+    if (!by_rows && !by_columns) {
+        return false;
+    }
+    int64_t stripe = by_rows ? 1024 : 64, stripes = (n + stripe - 1) / stripe;
+    int team = threads_for(threads, n * k);
+#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
+    for (int64_t s = 0; s < stripes; s++) {
+        int64_t j = s * stripe, now = n - j < stripe ? n - j : stripe;
+        if (by_rows) {
+            GEMM(rows)(now, k, x, xs, b + j, brs, beta, y + j);
+        } else {
+            GEMM(dots)(now, k, x, b + j * bcs, bcs, beta, y + j * ys, ys);
+        }
+    }
+    return true;
+}
+
+/* ---- BLIS ------------------------------------------------------------------------------------ */
+
+/* Note [BLIS and threads]: the column stripes are ours, each one a call with one thread, because
+ * BLIS would cut by the number of threads, and edges take other kernels that round differently. */
+static void GEMM(blis)(int threads, int64_t m, int64_t n, int64_t k, const T *a, int64_t ars,
+                       int64_t acs, const T *b, int64_t brs, int64_t bcs, T beta, T *c, int64_t crs,
+                       int64_t ccs)
+{
+    bool by_rows = m > n;
+    int64_t extent = by_rows ? m : n, stripe = (extent + 3) / 4;
+    stripe = (stripe + 47) / 48 * 48;
+    if (m * n * k < WORTH_THREADS) {
+        stripe = extent;
+    }
+    int64_t stripes = (extent + stripe - 1) / stripe;
+    int team = stripes < 2 ? 1 : threads_for(threads, m * n * k);
+#pragma omp parallel for schedule(dynamic) num_threads(team) if (team > 1)
+    for (int64_t s = 0; s < stripes; s++) {
+        int64_t at = s * stripe, now = extent - at < stripe ? extent - at : stripe;
+        rntm_t rntm;
+        bli_rntm_init(&rntm);
+        bli_rntm_set_num_threads(1, &rntm);
+        T one = 1, factor = beta;
+        if (by_rows) {
+            BLIS_GEMM(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, now, n, k, &one,
+                      (T *)(uintptr_t)(a + at * ars), ars, acs, (T *)(uintptr_t)b, brs, bcs,
+                      &factor, c + at * crs, crs, ccs, NULL, &rntm);
+        } else {
+            BLIS_GEMM(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, m, now, k, &one, (T *)(uintptr_t)a, ars,
+                      acs, (T *)(uintptr_t)(b + at * bcs), brs, bcs, &factor, c + at * ccs, crs,
+                      ccs, NULL, &rntm);
+        }
+    }
+}
+
+/* ---- the choice ------------------------------------------------------------------------------ */
+
+void GEMM(k_gemm)(int threads, int64_t m, int64_t n, int64_t k, const T *a, int64_t ars,
+                  int64_t acs, const T *b, int64_t brs, int64_t bcs, T beta, T *c, int64_t crs,
+                  int64_t ccs)
+{
+    if (m <= 0 || n <= 0) {
+        return;
+    }
+    if (k <= 0) {
+        GEMM(scale)(m, n, beta, c, crs, ccs);
+        return;
+    }
+    /* The stride of a dimension of length 1 means nothing; 1 opens the fast ways. */
+    acs = k == 1 ? 1 : acs;
+    ccs = n == 1 ? 1 : ccs;
+    bcs = n == 1 ? 1 : bcs;
+    if (is_small(m, n, k, 64)) {
+        GEMM(tiny)(m, n, k, a, ars, acs, b, brs, bcs, beta, c, crs, ccs);
+        return;
+    }
+    if (m == 1 && GEMM(vector)(threads, n, k, a, acs, b, brs, bcs, beta, c, ccs)) {
+        return;
+    }
+    if (n == 1 && GEMM(vector)(threads, m, k, b, brs, a, acs, ars, beta, c, crs)) {
+        return;
+    }
+    const k_tile_kernel *kernel = k_tile_for(DTYPE);
+    bool whole = ccs == 1 || crs == 1;
+    if (whole && (beta == 0 || beta == 1) &&
+        (tile_is_best(kernel, sizeof(T)) || is_small(m, n, k, 16 * 16 * 16))) {
+        product p = {
+            .size = sizeof(T),
+            .m = m,
+            .n = n,
+            .k = k,
+            .a = (const char *)a,
+            .ars = ars,
+            .acs = acs,
+            .b = (const char *)b,
+            .brs = brs,
+            .bcs = bcs,
+            .c = (char *)c,
+            .crs = crs,
+            .accumulate = beta == 1,
+        };
+        if (ccs != 1) { /* C^T = B^T A^T */
+            p = (product){
+                .size = sizeof(T),
+                .m = n,
+                .n = m,
+                .k = k,
+                .a = (const char *)b,
+                .ars = bcs,
+                .acs = brs,
+                .b = (const char *)a,
+                .brs = acs,
+                .bcs = ars,
+                .c = (char *)c,
+                .crs = ccs,
+                .accumulate = beta == 1,
+            };
+        }
+        tile_product(kernel, threads, &p);
+        return;
+    }
+    GEMM(blis)(threads, m, n, k, a, ars, acs, b, brs, bcs, beta, c, crs, ccs);
+}
+
+#undef GEMM
+#undef T
+#undef DTYPE
+#undef BLIS_GEMM
