@@ -6,6 +6,7 @@
 #include "internal.h"
 
 #include <math.h>
+#include "autograd/kernels/parallel.h"
 
 /* Squares are summed in double for both types: in lanes, so that additions need not wait for one
  * another, and in pieces whose sums are added in order. */
@@ -98,12 +99,11 @@ static double gradient_sum_squares(const ag_leaf_raw *raw)
     for (int64_t first = 0; first < pieces; first += CLIP_BATCH) {
         double partial[CLIP_BATCH];
         int64_t end = first + CLIP_BATCH < pieces ? first + CLIP_BATCH : pieces;
-#pragma omp parallel for schedule(static) num_threads(ag_threads()) if (raw->numel > OPTIM_PARALLEL)
-        for (int64_t i = first; i < end; i++) {
+        K_PARALLEL_FOR(raw->numel > OPTIM_PARALLEL ? ag_threads() : 1, (int64_t i = first; i < end; i++), {
             int64_t n;
             const void *g = piece(raw, i, &n);
             partial[i - first] = sum_squares(raw->dtype, n, g);
-        }
+        });
         for (int64_t i = first; i < end; i++) {
             total += partial[i - first];
         }
@@ -123,12 +123,11 @@ static void apply(optim *o, gradient_loop loop, double value)
                 continue;
             }
             int64_t pieces = pieces_of(raw);
-#pragma omp parallel for schedule(static) num_threads(ag_threads()) if (raw->numel > OPTIM_PARALLEL)
-            for (int64_t i = 0; i < pieces; i++) {
+            K_PARALLEL_FOR(raw->numel > OPTIM_PARALLEL ? ag_threads() : 1, (int64_t i = 0; i < pieces; i++), {
                 int64_t n;
                 void *g = piece(raw, i, &n);
                 loop(raw->dtype, n, g, value);
-            }
+            });
             ag_leaf_changed(ag_grad_of(parameter->tensor));
         }
     }

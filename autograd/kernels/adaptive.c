@@ -4,6 +4,7 @@
 #include "autograd/kernels/kernels.h"
 
 #include <string.h>
+#include "autograd/kernels/parallel.h"
 
 /* Cell i of `cells` over `size` elements; neighbours overlap where the division leaves a rest. */
 static int64_t cell_begin(int64_t i, int64_t size, int64_t cells)
@@ -68,27 +69,25 @@ enum { WORTH_A_THREAD = 32768 };
 void k_adaptive_avg_pool(ag_dtype dtype, int threads, int64_t n, int64_t h, int64_t w, int64_t c, int64_t oh, int64_t ow,
                          const void *x, void *y)
 {
-#pragma omp parallel for num_threads(threads) if (threads > 1 && n > 1 && n * h * w * c > WORTH_A_THREAD)
-    for (int64_t i = 0; i < n; i++) {
+    K_PARALLEL_FOR(threads > 1 && n > 1 && n * h * w * c > WORTH_A_THREAD ? threads : 1, (int64_t i = 0; i < n; i++), {
         int64_t from = i * h * w * c, to = i * oh * ow * c;
         if (dtype == AG_FLOAT32) {
             average_f32(h, w, c, oh, ow, (const float *)x + from, (float *)y + to);
         } else {
             average_f64(h, w, c, oh, ow, (const double *)x + from, (double *)y + to);
         }
-    }
+    });
 }
 
 void k_adaptive_avg_pool_input(ag_dtype dtype, int threads, int64_t n, int64_t h, int64_t w, int64_t c, int64_t oh,
                                int64_t ow, const void *dy, void *dx)
 {
-#pragma omp parallel for num_threads(threads) if (threads > 1 && n > 1 && n * h * w * c > WORTH_A_THREAD)
-    for (int64_t i = 0; i < n; i++) {
+    K_PARALLEL_FOR(threads > 1 && n > 1 && n * h * w * c > WORTH_A_THREAD ? threads : 1, (int64_t i = 0; i < n; i++), {
         int64_t from = i * oh * ow * c, to = i * h * w * c;
         if (dtype == AG_FLOAT32) {
             spread_f32(h, w, c, oh, ow, (const float *)dy + from, (float *)dx + to);
         } else {
             spread_f64(h, w, c, oh, ow, (const double *)dy + from, (double *)dx + to);
         }
-    }
+    });
 }

@@ -5,6 +5,7 @@
 
 #include "autograd/kernels/kernels.h"
 #include "autograd/kernels/vector.h"
+#include "autograd/kernels/parallel.h"
 
 /* Elements in a chunk: a chunk's sum is formed in lanes, the chunks' sums are added one after the other. */
 enum { CHUNK = 4096, LANES = 16, WORTH_A_THREAD = 32768 };
@@ -98,12 +99,11 @@ double k_loss_sum(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, cons
 {
     int64_t chunks = chunks_of(n);
     double *part = work, sum = 0;
-#pragma omp parallel for num_threads(threads) if (threads > 1 && n > WORTH_A_THREAD) schedule(static)
-    for (int64_t c = 0; c < chunks; c++) {
-        int64_t at = c * CHUNK, count = n - at < CHUNK ? n - at : CHUNK;
 #define DO_SUM(name, T) part[c] = sum_##name(count, (const T *)x + at, (const T *)y + at);
+    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t c = 0; c < chunks; c++), {
+        int64_t at = c * CHUNK, count = n - at < CHUNK ? n - at : CHUNK;
         BY_KIND(dtype, kind, DO_SUM)
-    }
+    });
     for (int64_t c = 0; c < chunks; c++) {
         sum += part[c];
     }
@@ -113,22 +113,20 @@ double k_loss_sum(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, cons
 void k_loss_values(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, const void *x, const void *y, void *out)
 {
     int64_t chunks = chunks_of(n);
-#pragma omp parallel for num_threads(threads) if (threads > 1 && n > WORTH_A_THREAD) schedule(static)
-    for (int64_t c = 0; c < chunks; c++) {
-        int64_t at = c * CHUNK, count = n - at < CHUNK ? n - at : CHUNK;
 #define DO_VALUES(name, T) values_##name(count, (const T *)x + at, (const T *)y + at, (T *)out + at);
+    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t c = 0; c < chunks; c++), {
+        int64_t at = c * CHUNK, count = n - at < CHUNK ? n - at : CHUNK;
         BY_KIND(dtype, kind, DO_VALUES)
-    }
+    });
 }
 
 void k_loss_input(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, const void *x, const void *y, const void *g,
                   bool g_per_element, double scale, void *dx, void *dy)
 {
     int64_t chunks = chunks_of(n);
-#pragma omp parallel for num_threads(threads) if (threads > 1 && n > WORTH_A_THREAD) schedule(static)
-    for (int64_t c = 0; c < chunks; c++) {
-        int64_t at = c * CHUNK, count = n - at < CHUNK ? n - at : CHUNK, g_at = g_per_element ? at : 0;
 #define DO_INPUT(name, T)                                                                                            \
+    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t c = 0; c < chunks; c++), {
+        int64_t at = c * CHUNK, count = n - at < CHUNK ? n - at : CHUNK, g_at = g_per_element ? at : 0;
     if (dx != NULL) {                                                                                                \
         by_x_##name(count, (const T *)x + at, (const T *)y + at, (const T *)g + g_at, g_per_element, (T)scale,       \
                     (T *)dx + at);                                                                                   \
@@ -136,7 +134,7 @@ void k_loss_input(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, cons
     if (dy != NULL) {                                                                                                \
         by_y_##name(count, (const T *)x + at, (const T *)y + at, (const T *)g + g_at, g_per_element, (T)scale,       \
                     (T *)dy + at);                                                                                   \
-    }
+    });
         BY_KIND(dtype, kind, DO_INPUT)
     }
 }

@@ -34,6 +34,7 @@ static int64_t chunk_rows(const k_norm *p, int64_t chunk)
 #define T double
 #define NAME(x) x##_f64
 #include "autograd/kernels/norm_template.h"
+#include "autograd/kernels/parallel.h"
 
 static bool worth(const k_norm *p, int threads)
 {
@@ -61,14 +62,13 @@ void k_norm_stats(ag_dtype dtype, int threads, const k_norm *p, const void *x, d
 {
     int64_t chunks = chunks_of(p), all = p->channels_last ? chunks * p->c : chunks;
     double *part_mean = work, *part_m2 = part_mean + all;
-#pragma omp parallel for num_threads(threads) if (worth(p, threads)) schedule(static)
-    for (int64_t i = 0; i < chunks; i++) {
+    K_PARALLEL_FOR(worth(p, threads) ? threads : 1, (int64_t i = 0; i < chunks; i++), {
         if (dtype == AG_FLOAT32) {
             stats_chunk_f32(p, i, x, part_mean, part_m2);
         } else {
             stats_chunk_f64(p, i, x, part_mean, part_m2);
         }
-    }
+    });
     for (int64_t c = 0; c < p->c; c++) {
         struct parts parts = parts_of(p, c);
         double count = 0, m = 0, m2 = 0;
@@ -89,14 +89,13 @@ void k_norm_apply(ag_dtype dtype, int threads, const k_norm *p, const void *x, c
                   const void *shift, void *y)
 {
     int64_t chunks = chunks_of(p);
-#pragma omp parallel for num_threads(threads) if (worth(p, threads)) schedule(static)
-    for (int64_t i = 0; i < chunks; i++) {
+    K_PARALLEL_FOR(worth(p, threads) ? threads : 1, (int64_t i = 0; i < chunks; i++), {
         if (dtype == AG_FLOAT32) {
             apply_chunk_f32(p, i, x, mean, scale, shift, y);
         } else {
             apply_chunk_f64(p, i, x, mean, scale, shift, y);
         }
-    }
+    });
 }
 
 void k_norm_sums(ag_dtype dtype, int threads, const k_norm *p, const void *dy, const void *x, const void *mean, double *sum,
@@ -104,14 +103,13 @@ void k_norm_sums(ag_dtype dtype, int threads, const k_norm *p, const void *dy, c
 {
     int64_t chunks = chunks_of(p), all = p->channels_last ? chunks * p->c : chunks;
     double *part_sum = work, *part_product = part_sum + all;
-#pragma omp parallel for num_threads(threads) if (worth(p, threads)) schedule(static)
-    for (int64_t i = 0; i < chunks; i++) {
+    K_PARALLEL_FOR(worth(p, threads) ? threads : 1, (int64_t i = 0; i < chunks; i++), {
         if (dtype == AG_FLOAT32) {
             sums_chunk_f32(p, i, dy, x, mean, part_sum, part_product);
         } else {
             sums_chunk_f64(p, i, dy, x, mean, part_sum, part_product);
         }
-    }
+    });
     for (int64_t c = 0; c < p->c; c++) {
         struct parts parts = parts_of(p, c);
         sum[c] = product[c] = 0;
@@ -126,12 +124,11 @@ void k_norm_input(ag_dtype dtype, int threads, const k_norm *p, const void *dy, 
                   const void *by_dy, const void *by_x, const void *shift, void *dx)
 {
     int64_t chunks = chunks_of(p);
-#pragma omp parallel for num_threads(threads) if (worth(p, threads)) schedule(static)
-    for (int64_t i = 0; i < chunks; i++) {
+    K_PARALLEL_FOR(worth(p, threads) ? threads : 1, (int64_t i = 0; i < chunks; i++), {
         if (dtype == AG_FLOAT32) {
             input_chunk_f32(p, i, dy, x, mean, by_dy, by_x, shift, dx);
         } else {
             input_chunk_f64(p, i, dy, x, mean, by_dy, by_x, shift, dx);
         }
-    }
+    });
 }

@@ -4,6 +4,7 @@
 #include "autograd/kernels/kernels.h"
 
 #include <string.h>
+#include "autograd/kernels/parallel.h"
 
 enum { MAX_DIMS = AG_MAX_DIMS, TILE = 16, WORTH_A_THREAD = 32768 };
 
@@ -105,8 +106,7 @@ void k_pack(int threads, size_t bytes, int ndim, const int64_t *size, const void
         }
     }
     int64_t planes = numel / (p.size[row] * p.size[column]);
-#pragma omp parallel for num_threads(threads) if (threads > 1 && planes > 1 && numel > WORTH_A_THREAD)
-    for (int64_t i = 0; i < planes; i++) {
+    K_PARALLEL_FOR(threads > 1 && planes > 1 && numel > WORTH_A_THREAD ? threads : 1, (int64_t i = 0; i < planes; i++), {
         int64_t rest = i, from = 0, to = 0;
         for (int d = column - 1; d >= 0; d--) {
             if (d != row) {
@@ -126,5 +126,5 @@ void k_pack(int threads, size_t bytes, int ndim, const int64_t *size, const void
             copy_plane_8(p.size[row], p.size[column], (const uint64_t *)src + from, p.from[row], p.from[column],
                          (uint64_t *)dst + to, p.to[row], p.to[column]);
         }
-    }
+    });
 }

@@ -6,6 +6,7 @@
 
 #include "autograd/kernels/kernels.h"
 #include "autograd/philox.h"
+#include "autograd/kernels/parallel.h"
 
 enum {
     STREAM = 1,  /* apart from the generator's own draws */
@@ -156,13 +157,12 @@ MASK(double, mask_f64)
 void k_mask(ag_dtype dtype, int threads, int64_t n, const void *x, const uint8_t *keep, double scale, void *y)
 {
     int64_t parts = (n + WORTH_A_THREAD - 1) / WORTH_A_THREAD;
-#pragma omp parallel for num_threads(threads) if (threads > 1 && parts > 2) schedule(static)
-    for (int64_t i = 0; i < parts; i++) {
+    K_PARALLEL_FOR(threads > 1 && parts > 2 ? threads : 1, (int64_t i = 0; i < parts; i++), {
         int64_t at = i * WORTH_A_THREAD, count = n - at < WORTH_A_THREAD ? n - at : WORTH_A_THREAD;
         if (dtype == AG_FLOAT32) {
             mask_f32(count, (const float *)x + at, keep + at, (float)scale, (float *)y + at);
         } else {
             mask_f64(count, (const double *)x + at, keep + at, scale, (double *)y + at);
         }
-    }
+    });
 }

@@ -22,6 +22,7 @@ enum { SHORT = 24 };
 #define LOG log
 #define NAME(x) x##_f64
 #include "autograd/kernels/softmax_template.h"
+#include "autograd/kernels/parallel.h"
 
 /* So many exponentials are worth a thread. */
 enum { GRAIN = 8192 };
@@ -41,8 +42,7 @@ void k_softmax(ag_dtype dtype, int threads, int64_t outer, int64_t d, int64_t in
 {
     int64_t step = inner == 1 ? rows_at_a_time(d) : 1, parts = parts_of(outer, step);
     bool split = threads > 1 && parts > 1 && outer * d * inner >= 2 * GRAIN;
-#pragma omp parallel for num_threads(threads) if (split) schedule(static)
-    for (int64_t i = 0; i < parts; i++) {
+    K_PARALLEL_FOR(split ? threads : 1, (int64_t i = 0; i < parts; i++), {
         int64_t first = i * step, rows = outer - first < step ? outer - first : step, at = first * d * inner;
         if (dtype == AG_FLOAT32 && inner == 1) {
             softmax_rows_f32(rows, d, (const float *)x + at, (float *)y + at, logarithm);
@@ -53,7 +53,7 @@ void k_softmax(ag_dtype dtype, int threads, int64_t outer, int64_t d, int64_t in
         } else {
             softmax_columns_f64(d, inner, (const double *)x + at, (double *)y + at, logarithm);
         }
-    }
+    });
 }
 
 void k_softmax_input(ag_dtype dtype, int threads, int64_t outer, int64_t d, int64_t inner, const void *dy, const void *y,
@@ -61,8 +61,7 @@ void k_softmax_input(ag_dtype dtype, int threads, int64_t outer, int64_t d, int6
 {
     int64_t step = inner == 1 ? rows_at_a_time(d) : 1, parts = parts_of(outer, step);
     bool split = threads > 1 && parts > 1 && outer * d * inner >= 2 * GRAIN;
-#pragma omp parallel for num_threads(threads) if (split) schedule(static)
-    for (int64_t i = 0; i < parts; i++) {
+    K_PARALLEL_FOR(split ? threads : 1, (int64_t i = 0; i < parts; i++), {
         int64_t first = i * step, rows = outer - first < step ? outer - first : step, at = first * d * inner;
         if (dtype == AG_FLOAT32 && inner == 1) {
             softmax_rows_back_f32(rows, d, (const float *)dy + at, (const float *)y + at, (float *)dx + at, logarithm);
@@ -73,7 +72,7 @@ void k_softmax_input(ag_dtype dtype, int threads, int64_t outer, int64_t d, int6
         } else {
             softmax_back_f64(d, inner, (const double *)dy + at, (const double *)y + at, (double *)dx + at, logarithm);
         }
-    }
+    });
 }
 
 void k_cross_entropy(ag_dtype dtype, int threads, int64_t n, int64_t c, const void *x, const int64_t *label, void *loss,
@@ -81,8 +80,7 @@ void k_cross_entropy(ag_dtype dtype, int threads, int64_t n, int64_t c, const vo
 {
     int64_t step = rows_at_a_time(c), parts = parts_of(n, step);
     bool split = threads > 1 && parts > 1;
-#pragma omp parallel for num_threads(threads) if (split) schedule(static)
-    for (int64_t i = 0; i < parts; i++) {
+    K_PARALLEL_FOR(split ? threads : 1, (int64_t i = 0; i < parts; i++), {
         int64_t first = i * step, rows = n - first < step ? n - first : step;
         if (dtype == AG_FLOAT32) {
             cross_entropy_rows_f32(rows, c, (const float *)x + first * c, label + first, (float *)loss + first,
@@ -91,7 +89,7 @@ void k_cross_entropy(ag_dtype dtype, int threads, int64_t n, int64_t c, const vo
             cross_entropy_rows_f64(rows, c, (const double *)x + first * c, label + first, (double *)loss + first,
                                    (double *)stats + 2 * first);
         }
-    }
+    });
 }
 
 void k_cross_entropy_input(ag_dtype dtype, int threads, int64_t n, int64_t c, const void *x, const int64_t *label,
@@ -99,8 +97,7 @@ void k_cross_entropy_input(ag_dtype dtype, int threads, int64_t n, int64_t c, co
 {
     int64_t step = rows_at_a_time(c), parts = parts_of(n, step);
     bool split = threads > 1 && parts > 1;
-#pragma omp parallel for num_threads(threads) if (split) schedule(static)
-    for (int64_t i = 0; i < parts; i++) {
+    K_PARALLEL_FOR(split ? threads : 1, (int64_t i = 0; i < parts; i++), {
         int64_t first = i * step, rows = n - first < step ? n - first : step, g_at = g_per_row ? first : 0;
         if (dtype == AG_FLOAT32) {
             cross_entropy_back_f32(rows, c, (const float *)x + first * c, label + first, (const float *)stats + 2 * first,
@@ -110,5 +107,5 @@ void k_cross_entropy_input(ag_dtype dtype, int threads, int64_t n, int64_t c, co
                                    (const double *)stats + 2 * first, (const double *)g + g_at, g_per_row, scale,
                                    (double *)dx + first * c);
         }
-    }
+    });
 }

@@ -7,6 +7,7 @@
 #include "autograd/kernels/kernels.h"
 #include "autograd/ops/common.h"
 #include "autograd/samples.h"
+#include "autograd/kernels/parallel.h"
 
 /* A stack of matrices as gemm wants it: strides in elements. */
 struct matrices {
@@ -160,12 +161,11 @@ static bool matmul_forward(ag_call *call)
     ag_shape_broadcast(ag_shape_make(ma.batch_dims, ma.batch_size), ag_shape_make(mb.batch_dims, mb.batch_size), &batch);
     int64_t count = y->numel / (m * n), work = m * n * k;
     bool split_stack = threads > 1 && count >= threads && work < SMALL_PRODUCT && count * work > WORTH_THREADS;
-#pragma omp parallel for num_threads(threads) if (split_stack) schedule(static)
-    for (int64_t i = 0; i < count; i++) {
+    K_PARALLEL_FOR(split_stack ? threads : 1, (int64_t i = 0; i < count; i++), {
         k_gemm(y->dtype, split_stack ? 1 : threads, m, n, k, matrix_at(&ma, batch, i, item), ma.row_stride,
                ma.column_stride, matrix_at(&mb, batch, i, item), mb.row_stride, mb.column_stride, false,
                (char *)y->data + i * m * n * (int64_t)item, n, 1);
-    }
+    });
     return true;
 }
 
