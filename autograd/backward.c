@@ -101,11 +101,14 @@ static void add_to_leaf(ag_context *ctx, ag_value *leaf, const ag_value *g)
 /* A sum of two gradients by the library's own addition, recorded if the sweep is. */
 static ag_value *sum(ag_value *a, ag_value *b)
 {
-    a->visible++;
-    b->visible++;
+    bool borrowed_a = ag_value_borrow(a), borrowed_b = ag_value_borrow(b);
     ag_tensor t = ag_add(ag_handle(a), ag_handle(b));
-    a->visible--;
-    b->visible--;
+    if (borrowed_a) {
+        ag_value_hide(a);
+    }
+    if (borrowed_b) {
+        ag_value_hide(b);
+    }
     return ag_is_nil(t) ? NULL : ag_peek(t);
 }
 
@@ -231,8 +234,7 @@ ag_tensor ag_sweep_input(ag_sweep *s, int i)
         return AG_NIL;
     }
     if (!input->borrowed) {
-        input->borrowed = true;
-        input->value->visible++;
+        input->borrowed = ag_value_borrow(input->value);
     }
     return ag_handle(input->value);
 }
@@ -249,8 +251,7 @@ ag_tensor ag_sweep_output(ag_sweep *s, int i)
         return AG_NIL;
     }
     if (!node->output_borrowed[i]) {
-        node->output_borrowed[i] = true;
-        v->visible++;
+        node->output_borrowed[i] = ag_value_borrow(v);
     }
     return ag_handle(v);
 }
@@ -262,8 +263,7 @@ ag_tensor ag_sweep_grad(ag_sweep *s, int i)
         return AG_NONE;
     }
     if (!s->node->grad_borrowed[i]) {
-        s->node->grad_borrowed[i] = true;
-        p->visible++;
+        s->node->grad_borrowed[i] = ag_value_borrow(p);
     }
     return ag_handle(p);
 }

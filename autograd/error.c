@@ -10,6 +10,7 @@
 struct thread_error {
     ag_error code;
     bool captured;
+    bool handling; /* the handler runs */
     char message[1024];
 };
 
@@ -68,6 +69,9 @@ const char *ag_error_message(void)
 
 void ag_error_clear(void)
 {
+    if (current.handling) {
+        return; /* the call that failed must still find its error when the handler returns */
+    }
     current.code = AG_OK;
     current.message[0] = '\0';
 }
@@ -102,12 +106,12 @@ static ag_error deliver(ag_error code)
     if (current.captured) {
         return code;
     }
-    if (user_handler != NULL) {
-        user_handler(code, current.message, user_pointer);
-    } else {
+    if (user_handler == NULL) {
         print_and_exit(current.message);
     }
-    /* A handler may have cleared the error on purpose; the failed call still fails. */
+    current.handling = true;
+    user_handler(code, current.message, user_pointer);
+    current.handling = false;
     return code;
 }
 

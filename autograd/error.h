@@ -6,7 +6,8 @@
  * the process with status 1 (abort() if the environment variable WENGERT_ABORT is set and not "0", for a debugger).
  * With a handler of the program's own, the calling thread's error is sticky: operations return AG_NIL, nil passes
  * through, backward, optimizer steps and file functions do nothing and return the first error, loops over a loader end,
- * until ag_error_clear(). Handlers must return; a longjmp out of a handler is not supported.
+ * until ag_error_clear(), which does nothing inside a handler. Handlers must return; a longjmp out of a handler is not
+ * supported.
  */
 #ifndef WENGERT_AUTOGRAD_ERROR_H
 #define WENGERT_AUTOGRAD_ERROR_H

@@ -232,8 +232,10 @@ void ag_value_set_contiguous(ag_value *v);
 /* A row-major value with bytes that belongs to the innermost scope. */
 ag_value *ag_value_in_scope(ag_place where, const char *function, ag_dtype dtype, ag_shape shape);
 void ag_value_unref(ag_value *v);
-/* Ends the visible hold. */
+/* Ends a visible hold. */
 void ag_value_hide(ag_value *v);
+/* Makes a saved value readable; false if it is so anyway. A borrow ends with ag_value_hide(). */
+bool ag_value_borrow(ag_value *v);
 void ag_value_save(ag_value *v);
 void ag_value_unsave(ag_value *v);
 /* Another header for the same bytes: no history, belongs to the innermost scope. */

@@ -47,7 +47,8 @@ AG_API ag_shape ag_shape_from(int64_t a, int64_t b, int64_t c, int64_t d, int64_
                               int64_t too_many);
 AG_API ag_dims ag_dims_from(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f, int64_t g, int64_t h,
                             int64_t too_many);
-/* A shape from an array of `ndim` lengths; raises if ndim is not in 0..8. */
+/* A shape from an array of `ndim` lengths. One with more than 8 dimensions, as from AG_SHAPE with more than 8 lengths, can be
+ * passed around; every function that makes a tensor refuses it. */
 AG_API ag_shape ag_shape_make(int ndim, const int64_t *size);
 
 /* AG_SHAPE(2, 3) is the shape (2,3); AG_SHAPE_SCALAR the shape (). AG_DIMS(0, -1) is a list of dimensions. */

@@ -84,6 +84,7 @@ static void destroy(ag_value *v)
     v->name = NULL;
     uint64_t table = v->id >> AG_SLOT_BITS & ((1 << AG_TABLE_BITS) - 1);
     v->id = 0;
+    v->visible = 0; /* slot 0 of table 0, when it is free, is what AG_NONE looks up */
     if (v->persistent) {
         platform_lock();
     }
@@ -109,45 +110,52 @@ void ag_value_unref(ag_value *v)
     }
 }
 
-static void let_go(ag_value *v)
+/* Several threads may save and read a persistent value (frozen weights), so its holds are counted under the lock. Buffers are
+ * given back outside of it: the pool takes the same lock when a thread meets it for the first time. */
+static void hold(ag_value *v, int visible, int saved)
 {
-    if (v->visible == 0 && v->saved == 0 && v->storage != NULL) {
-        ag_storage_release(v->storage);
+    ag_storage *unheld = NULL;
+    if (v->persistent) {
+        platform_lock();
+    }
+    v->visible += visible;
+    v->saved += saved;
+    if (v->visible == 0 && v->saved == 0) {
+        unheld = v->storage;
         v->storage = NULL;
+    }
+    if (v->persistent) {
+        platform_unlock();
+    }
+    if (unheld != NULL) {
+        ag_storage_release(unheld);
     }
 }
 
 void ag_value_hide(ag_value *v)
 {
     if (v->visible > 0) {
-        v->visible--;
-        let_go(v);
+        hold(v, -1, 0);
     }
 }
 
-/* A persistent value may be saved by several threads (frozen weights); its own slot keeps the bytes, so that only the last
- * step, after ag_drop(), matters. */
 void ag_value_save(ag_value *v)
 {
-    if (v->persistent) {
-        platform_lock();
-        v->saved++;
-        platform_unlock();
-    } else {
-        v->saved++;
-    }
+    hold(v, 0, 1);
 }
 
 void ag_value_unsave(ag_value *v)
 {
-    if (v->persistent) {
-        platform_lock();
+    hold(v, 0, -1);
+}
+
+bool ag_value_borrow(ag_value *v)
+{
+    if (v->persistent && v->visible > 0) {
+        return false; /* its slot makes it readable, for every thread */
     }
-    v->saved--;
-    let_go(v);
-    if (v->persistent) {
-        platform_unlock();
-    }
+    hold(v, 1, 0);
+    return true;
 }
 
 /* ---- handles ---------------------------------------------------------------------------------------------------------- */

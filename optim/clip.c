@@ -6,7 +6,8 @@
 #include "internal.h"
 
 #include <math.h>
-#include "autograd/kernels/parallel.h"
+
+#include "../autograd/kernels/parallel.h"
 
 /* Squares are summed in double for both types: in lanes, so that additions need not wait for one
  * another, and in pieces whose sums are added in order. */

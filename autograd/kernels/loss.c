@@ -125,8 +125,6 @@ void k_loss_input(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, cons
 {
     int64_t chunks = chunks_of(n);
 #define DO_INPUT(name, T)                                                                                            \
-    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t c = 0; c < chunks; c++), {
-        int64_t at = c * CHUNK, count = n - at < CHUNK ? n - at : CHUNK, g_at = g_per_element ? at : 0;
     if (dx != NULL) {                                                                                                \
         by_x_##name(count, (const T *)x + at, (const T *)y + at, (const T *)g + g_at, g_per_element, (T)scale,       \
                     (T *)dx + at);                                                                                   \
@@ -134,7 +132,9 @@ void k_loss_input(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, cons
     if (dy != NULL) {                                                                                                \
         by_y_##name(count, (const T *)x + at, (const T *)y + at, (const T *)g + g_at, g_per_element, (T)scale,       \
                     (T *)dy + at);                                                                                   \
-    });
-        BY_KIND(dtype, kind, DO_INPUT)
     }
+    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t c = 0; c < chunks; c++), {
+        int64_t at = c * CHUNK, count = n - at < CHUNK ? n - at : CHUNK, g_at = g_per_element ? at : 0;
+        BY_KIND(dtype, kind, DO_INPUT)
+    });
 }
