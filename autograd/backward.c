@@ -72,22 +72,22 @@ static bool touch(ag_context *ctx, const ag_value *leaf)
 }
 
 /* The leaf's buffer; *accumulate says whether something is in it already. */
-static ag_value *leaf_buffer(ag_context *ctx, ag_value *leaf, bool *accumulate)
+static ag_value *leaf_buffer(const ag_sweep *s, ag_value *leaf, bool *accumulate)
 {
     ag_value *grad = ag_leaf_gradient(leaf);
-    if (grad == NULL || !touch(ctx, leaf)) {
+    if (grad == NULL || !touch(s->ctx, leaf)) {
         return NULL;
     }
     *accumulate = leaf->has_grad;
     leaf->has_grad = true;
-    grad->storage->version++;
+    ag_value_changed(grad, s->where);
     return grad;
 }
 
-static void add_to_leaf(ag_context *ctx, ag_value *leaf, const ag_value *g)
+static void add_to_leaf(const ag_sweep *s, ag_value *leaf, const ag_value *g)
 {
     bool accumulate;
-    const ag_value *grad = leaf_buffer(ctx, leaf, &accumulate);
+    const ag_value *grad = leaf_buffer(s, leaf, &accumulate);
     if (grad == NULL) {
         return;
     }
@@ -117,6 +117,15 @@ static bool to_leaf(const ag_sweep *s, const ag_value *v)
     return v->producer == NULL && s->accumulate;
 }
 
+static void graph_was_freed(ag_place where, const char *function, const ag_node *node)
+{
+    ag_error_raise(where, AG_ERROR_GRAD,
+                   "%s: the graph was freed: %s, recorded at %s:%d, has been through a backward at %s:%d; set "
+                   "retain_graph there to go through it again",
+                   function, node->op->name, node->where.file != NULL ? node->where.file : "?", node->where.line,
+                   node->freed_where.file != NULL ? node->freed_where.file : "?", node->freed_where.line);
+}
+
 /* Notes that v's producer has a gradient to work on. */
 static bool announce(ag_sweep *s, ag_value *v)
 {
@@ -125,12 +134,7 @@ static bool announce(ag_sweep *s, ag_value *v)
         return true;
     }
     if (producer->state == AG_NODE_FREED) {
-        ag_error_raise(s->where, AG_ERROR_GRAD,
-                       "ag_backward: the graph was freed: %s, recorded at %s:%d, has been through a backward at %s:%d; "
-                       "set retain_graph there to go through it again",
-                       producer->op->name, producer->where.file != NULL ? producer->where.file : "?",
-                       producer->where.line, producer->freed_where.file != NULL ? producer->freed_where.file : "?",
-                       producer->freed_where.line);
+        graph_was_freed(s->where, "ag_backward", producer);
         return false;
     }
     producer->pending = true;
@@ -141,7 +145,7 @@ static bool announce(ag_sweep *s, ag_value *v)
 static void contribute(ag_sweep *s, ag_value *v, ag_value *g)
 {
     if (to_leaf(s, v)) {
-        add_to_leaf(s->ctx, v, g);
+        add_to_leaf(s, v, g);
         return;
     }
     if (!announce(s, v)) {
@@ -183,8 +187,7 @@ bool ag_sweep_wants(const ag_sweep *s, int i)
         return false;
     }
     return s->accumulate || input->value->target ||
-           (input->value->producer != NULL &&
-            (input->value->producer->needed || input->value->producer->state == AG_NODE_FREED));
+           (input->value->producer != NULL && input->value->producer->needed);
 }
 
 ag_shape ag_sweep_shape(const ag_sweep *s, int i)
@@ -323,7 +326,7 @@ bool ag_sweep_target(ag_sweep *s, int i, ag_array *target, bool *accumulate)
     }
     ag_value *v = s->node->input[i].value;
     if (to_leaf(s, v)) {
-        const ag_value *grad = v->contiguous ? leaf_buffer(s->ctx, v, accumulate) : NULL;
+        const ag_value *grad = v->contiguous ? leaf_buffer(s, v, accumulate) : NULL;
         if (grad == NULL) {
             return false;
         }
@@ -435,7 +438,7 @@ static void visit(ag_sweep *s, ag_node *node)
     for (int i = 0; i < node->outputs; i++) {
         ag_value *v = node->output[i];
         if (v->retain_grad && v->pending != NULL && s->accumulate) {
-            add_to_leaf(ctx, v, v->pending);
+            add_to_leaf(s, v, v->pending);
         }
     }
     give_back_borrowed(node);
@@ -611,6 +614,31 @@ static void mark_needed(ag_context *ctx, int64_t start)
     }
 }
 
+/* A freed node that `output` depends on: what lay below it is not known any more. NULL if there is none. */
+static const ag_node *freed_below(const ag_context *ctx, const ag_value *output)
+{
+    if (output->producer == NULL) {
+        return NULL;
+    }
+    int64_t start = output->producer->index;
+    for (int64_t i = 0; i <= start; i++) {
+        ctx->node[i]->needed = i == start;
+    }
+    for (int64_t i = start; i >= 0; i--) {
+        const ag_node *node = ctx->node[i];
+        if (node->needed && node->state == AG_NODE_FREED) {
+            return node;
+        }
+        for (int j = 0; node->needed && j < node->inputs; j++) {
+            const ag_value *v = node->input[j].value;
+            if (v != NULL && node->input[j].wants && v->producer != NULL) {
+                v->producer->needed = true;
+            }
+        }
+    }
+    return NULL;
+}
+
 ag_error ag_grad_at(ag_place where, ag_tensor output, int n, const ag_tensor *inputs, ag_tensor *gradients,
                     ag_backward_config config)
 {
@@ -649,7 +677,10 @@ ag_error ag_grad_at(ag_place where, ag_tensor output, int n, const ag_tensor *in
         if (ag_error_code() != AG_OK) {
             continue;
         }
-        if (p == NULL && !config.allow_unused) {
+        const ag_node *freed = p == NULL ? freed_below(s.ctx, v) : NULL;
+        if (freed != NULL) {
+            graph_was_freed(where, "ag_grad", freed);
+        } else if (p == NULL && !config.allow_unused) {
             ag_error_raise(where, AG_ERROR_GRAD,
                            "ag_grad: input %d%s%s was not used to compute the output; allow_unused permits that", i,
                            x->name != NULL ? ", " : "", x->name != NULL ? x->name : "");

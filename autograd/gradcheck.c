@@ -108,28 +108,19 @@ static void analytic_gradient(const struct check *c, int i, double *gradient, in
  * step, so that the step can be wide enough for rounding not to matter. */
 static void numeric_gradient(const struct check *c, ag_tensor x, double step, double *gradient, int64_t count)
 {
-    double *values = malloc((size_t)count * sizeof(double) + 1);
-    if (values == NULL) {
-        ag_error_raise(ag_caller(), AG_ERROR_MEMORY, "ag_gradcheck: out of memory");
-        return;
-    }
-    ag_read(x, values, count);
-    for (int64_t k = 0; k < count && ag_error_code() == AG_OK; k++) {
+    double *values = ag_data_mut(x); /* also to be restored when f raises an error, after which ag_write() does nothing */
+    for (int64_t k = 0; k < count && values != NULL && ag_error_code() == AG_OK; k++) {
         double centre = values[k], h = step * fmax(1, fabs(centre)), slope[2];
         for (int width = 0; width < 2; width++) {
             double d = width == 0 ? h : 2 * h;
             values[k] = centre + d;
-            ag_write(x, values, count);
             double above = evaluate(c);
             values[k] = centre - d;
-            ag_write(x, values, count);
             slope[width] = (above - evaluate(c)) / (2 * d);
         }
         values[k] = centre;
         gradient[k] = (4 * slope[0] - slope[1]) / 3;
     }
-    ag_write(x, values, count);
-    free(values);
 }
 
 ag_gradcheck_report ag_gradcheck_at(ag_place where, ag_function f, void *user, int n, const ag_tensor *inputs,
@@ -153,16 +144,17 @@ ag_gradcheck_report ag_gradcheck_at(ag_place where, ag_function f, void *user, i
         if (!ag_requires_grad(inputs[i])) {
             continue;
         }
-        if (ag_dtype_of(inputs[i]) != AG_FLOAT64 || !ag_is_leaf(inputs[i])) {
-            ag_error_raise(where, AG_ERROR_DTYPE, "ag_gradcheck: input %d must be a leaf of float64", i);
+        if (ag_dtype_of(inputs[i]) != AG_FLOAT64 || !ag_is_leaf(inputs[i]) || !ag_is_contiguous(inputs[i])) {
+            ag_error_raise(where, AG_ERROR_DTYPE, "ag_gradcheck: input %d must be a row-major leaf of float64", i);
             break;
         }
         int64_t count = ag_numel(inputs[i]);
-        double *analytic = calloc((size_t)count * 2 + 1, sizeof(double)), *numeric = analytic + count;
+        double *analytic = calloc((size_t)count * 2 + 1, sizeof(double));
         if (analytic == NULL) {
             ag_error_raise(where, AG_ERROR_MEMORY, "ag_gradcheck: out of memory");
             break;
         }
+        double *numeric = analytic + count;
         any = true;
         analytic_gradient(&c, i, analytic, count);
         numeric_gradient(&c, inputs[i], step, numeric, count);

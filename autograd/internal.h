@@ -31,6 +31,7 @@ typedef struct ag_storage {
     void *data;
     size_t bytes;              /* usable */
     struct ag_storage *parent; /* a slice of this one's buffer */
+    struct ag_pool *pool;      /* of the thread that made it: counts it, wherever it is freed */
     ag_place changed;          /* where the last in-place change was made */
     uint32_t size_class;
 } ag_storage;
@@ -77,6 +78,7 @@ struct ag_value {
     uint8_t reason;
     bool requires_grad, persistent, contiguous, view;
     bool listed;        /* in the list of visible results, which then holds the header */
+    bool in_slot;       /* a leaf or kept value that was not dropped yet: the user's slot holds the header */
     bool has_grad, grad_failed, retain_grad, target;
     ag_node *producer;  /* NULL: a leaf, or without history */
     ag_storage *storage; /* NULL: released */
@@ -168,6 +170,7 @@ struct ag_context {
     struct ag_open_scope *scope; /* stack */
     int scopes, scope_capacity;
     uint64_t epoch; /* counts outermost scopes */
+    uint64_t serials; /* of scopes */
 
     uint64_t *made; /* ids of visible results, in order */
     int64_t made_count, made_capacity;
@@ -199,9 +202,15 @@ static inline ag_context *ag_context_get(void)
 /* Table 0: leaves and kept values; the others belong to threads. */
 extern ag_table *ag_tables[AG_MAX_TABLES + 1];
 
+/* The number of the table that the handle names. */
+static inline int ag_table_of(ag_tensor t)
+{
+    return (int)(t.id >> AG_SLOT_BITS & ((1 << AG_TABLE_BITS) - 1));
+}
+
 static inline ag_value *ag_peek(ag_tensor t)
 {
-    const ag_table *table = ag_tables[t.id >> AG_SLOT_BITS & ((1 << AG_TABLE_BITS) - 1)];
+    const ag_table *table = ag_tables[ag_table_of(t)];
     if (AG_UNLIKELY(table == NULL)) {
         return NULL;
     }

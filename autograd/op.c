@@ -114,6 +114,11 @@ bool ag_call_fail(ag_call *call, ag_error code, const char *format, ...)
 
 static ag_value *declare(ag_call *call, int i, ag_dtype dtype, const ag_shape *shape)
 {
+    if (AG_UNLIKELY(i < 0 || i >= call->op->outputs || call->out[i] != NULL)) {
+        ag_call_fail(call, AG_ERROR_STATE, "the shape rule declares output %d %s", i,
+                     i < 0 || i >= call->op->outputs ? "of an operation that has fewer" : "twice");
+        return NULL;
+    }
     ag_value *v = ag_value_new(call->ctx, false);
     if (v == NULL) {
         return NULL;
@@ -229,7 +234,7 @@ bool ag_shape_unary(ag_call *call)
     if (!type_ok(call, (ag_dtype)x->dtype)) {
         return false;
     }
-    ag_value *v = ag_value_new(call->ctx, false);
+    ag_value *v = ag_value_new(call->ctx, false); /* without declare(): this is the way of most small operations */
     if (v == NULL) {
         return false;
     }
@@ -304,6 +309,12 @@ static bool forward_loop(ag_call *call)
     const ag_value *out = call->out[0];
     ag_loop loop = call->op->loops[call->in[0]->dtype];
     int args = call->n + 1;
+    if (AG_UNLIKELY(args > K_LOOP_MAX)) {
+        return ag_call_fail(call, AG_ERROR_VALUE, "%d inputs; loops take up to %d", call->n, K_LOOP_MAX - 1);
+    }
+    if (AG_UNLIKELY(loop == NULL)) { /* a shape rule that does not look at types */
+        return type_ok(call, (ag_dtype)call->in[0]->dtype);
+    }
     char *data[K_LOOP_MAX];
     size_t item[K_LOOP_MAX];
     data[0] = ag_value_data(out);
@@ -442,6 +453,10 @@ static bool resolve_inputs(ag_call *call, const ag_tensor *inputs, ag_value **in
             ag_resolve_failed(call->where, name, t);
             return false;
         }
+        if (AG_UNLIKELY(!v->persistent && ag_table_of(t) != call->ctx->table_index)) {
+            /* Holds on a result are counted without locks. */
+            return ag_call_fail(call, AG_ERROR_STATE, "input %d is a result of another thread; pass it with ag_keep()", i);
+        }
         in[i] = v;
         call->in_array[i] = ag_value_array(v);
         *any_requires = *any_requires || v->requires_grad;
@@ -463,6 +478,9 @@ static bool apply(ag_call *call, bool any_requires)
     }
     bool floating = false; /* labels and masks have no history */
     for (int i = 0; i < op->outputs; i++) {
+        if (AG_UNLIKELY(call->out[i] == NULL)) {
+            return ag_call_fail(call, AG_ERROR_STATE, "the shape rule does not declare output %d", i);
+        }
         call->out_array[i] = ag_value_array(call->out[i]);
         floating = floating || ag_dtype_is_float((ag_dtype)call->out[i]->dtype);
     }
@@ -471,7 +489,7 @@ static bool apply(ag_call *call, bool any_requires)
         if (!op->forward(call)) {
             return false;
         }
-    } else if (op->loops[call->in[0]->dtype] != NULL && !forward_loop(call)) {
+    } else if (!op->view && !forward_loop(call)) {
         return false;
     }
     if (call->recording) {
@@ -484,6 +502,42 @@ static bool apply(ag_call *call, bool any_requires)
     return true;
 }
 
+/* Whether the struct can be an operation: programs write their own. */
+static bool op_ok(ag_place where, const struct ag_op *op, int n)
+{
+    const char *wrong = NULL;
+    if (op->size != sizeof(*op)) {
+        ag_error_raise(where, AG_ERROR_STATE, "ag_apply: the operation's size is %zu, not sizeof(struct ag_op), which is %zu",
+                       op->size, sizeof(*op));
+        return false;
+    }
+    bool loops = op->loops[AG_FLOAT32] != NULL || op->loops[AG_FLOAT64] != NULL || op->loops[AG_INT64] != NULL ||
+                 op->loops[AG_UINT8] != NULL;
+    if (op->name == NULL || op->shape == NULL) {
+        wrong = "it needs a name and a shape rule";
+    } else if (op->outputs < 1 || op->outputs > AG_OP_MAX_OUTPUTS) {
+        wrong = "it can have 1 to 4 outputs";
+    } else if (op->inputs < AG_ANY_INPUTS || op->inputs > AG_OP_MAX_INPUTS) {
+        wrong = "it can have 0 to 8 inputs, or AG_ANY_INPUTS";
+    } else if (op->forward == NULL && !op->view && !loops) {
+        wrong = "it has neither forward nor loops";
+    } else if (op->forward == NULL && (op->optional & AG_OPTIONAL(0)) != 0) {
+        wrong = "its first input says what the result is, so it cannot be optional";
+    }
+    if (wrong != NULL) {
+        ag_error_raise(where, AG_ERROR_STATE, "ag_apply: the operation %s is incomplete: %s",
+                       op->name != NULL ? op->name : "without a name", wrong);
+        return false;
+    }
+    bool from_input = op->forward == NULL || op->view; /* its first input says what the result is */
+    if (n < 0 || (op->inputs != AG_ANY_INPUTS && n != op->inputs) || (n == 0 && from_input)) {
+        ag_error_raise(where, AG_ERROR_VALUE, "ag_%s: %d inputs given, %d needed", op->name, n,
+                       op->inputs == AG_ANY_INPUTS ? 1 : op->inputs);
+        return false;
+    }
+    return true;
+}
+
 ag_tensor ag_apply(ag_place where, const struct ag_op *op, int n, const ag_tensor *inputs, const void *params,
                    ag_tensor *out)
 {
@@ -492,14 +546,14 @@ ag_tensor ag_apply(ag_place where, const struct ag_op *op, int n, const ag_tenso
     ag_array few_arrays[AG_OP_MAX_INPUTS];
     ag_tensor result[AG_OP_MAX_OUTPUTS];
     ag_value **in = few;
-    for (int i = 0; i < op->outputs; i++) {
+    for (int i = 0; i < op->outputs && i < AG_OP_MAX_OUTPUTS; i++) {
         result[i] = AG_NIL;
         if (out != NULL) {
             out[i] = AG_NIL;
         }
     }
     call.ctx = ag_context_get();
-    if (AG_UNLIKELY(call.ctx == NULL || ag_error_code() != AG_OK)) {
+    if (AG_UNLIKELY(call.ctx == NULL || ag_error_code() != AG_OK || !op_ok(where, op, n))) {
         return AG_NIL;
     }
     call.op = op;

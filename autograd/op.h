@@ -37,13 +37,13 @@ typedef void (*ag_loop)(int64_t n, char *const *p, const int64_t *stride, const 
 
 struct ag_op {
     size_t size;            /* sizeof(struct ag_op) */
-    const char *name;       /* "tanh" */
-    const char *formula;    /* "y = tanh(x)" */
+    const char *name;       /* "tanh"; messages begin with "ag_tanh: " */
+    const char *formula;    /* "y = tanh(x)", for people; may be NULL */
     const char *derivative; /* "dx = dy (1 - y^2)"; NULL: not differentiable */
     int inputs;             /* how many; AG_ANY_INPUTS: any number */
     int outputs;            /* 1..AG_OP_MAX_OUTPUTS */
     unsigned optional;      /* AG_OPTIONAL(2) | …: inputs that may be AG_NONE */
-    unsigned saves;         /* AG_SAVE_INPUT(0) | AG_SAVE_OUTPUT(0) … */
+    unsigned saves;         /* AG_SAVE_INPUT(0) | AG_SAVE_OUTPUT(0) …; of AG_ANY_INPUTS, AG_SAVE_INPUT(0) means all */
     size_t params;          /* bytes of the parameter struct, copied into the node */
     int orders;             /* how often it can be differentiated: 0, 1, or AG_ORDERS_ANY */
     bool view;              /* output 0 shares input 0's memory */
@@ -51,7 +51,7 @@ struct ag_op {
     bool (*shape)(ag_call *call);
     /* Computes the outputs. NULL for views and for element-wise operations that give loops. */
     bool (*forward)(ag_call *call);
-    /* Contributes to the gradients of the inputs, in operations of the library. */
+    /* Contributes to the gradients of the inputs, in operations of the library. NULL: not differentiable. */
     void (*backward)(ag_sweep *sweep);
     ag_loop loops[4]; /* by ag_dtype of the inputs; NULL: the type is refused */
 };
@@ -118,7 +118,8 @@ AG_API void ag_sweep_add_at(ag_sweep *sweep, int i, const int64_t *start, const 
  * the gradient's buffer. */
 AG_API void ag_sweep_matmul(ag_sweep *sweep, int i, ag_tensor a, ag_tensor b);
 /* The buffer of input i's gradient, for kernels that write their contribution straight into it: row-major, to be added to if
- * *accumulate, else to be written in full. False if there is no such buffer (then use ag_sweep_add); always so when recording. */
+ * *accumulate, else to be written in full, before another input's buffer is asked for: that may be the same tensor. False if
+ * there is no such buffer (then use ag_sweep_add); always so when recording. */
 AG_API bool ag_sweep_target(ag_sweep *sweep, int i, ag_array *target, bool *accumulate);
 /* Raises an error in the name of the node's operation. */
 AG_API void ag_sweep_fail(ag_sweep *sweep, ag_error code, const char *format, ...) AG_PRINTF(3, 4);

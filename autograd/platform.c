@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -29,23 +30,21 @@ int platform_processors(void)
     return n < 1 ? 1 : (int)n;
 }
 
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
-static pthread_key_t key;
-static void (*destructor)(void *);
+static pthread_key_t key[PLATFORM_EXITS];
+static bool key_made[PLATFORM_EXITS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void make_key(void)
-{
-    pthread_key_create(&key, destructor);
-}
-
-void platform_at_thread_exit(void (*destroy)(void *), void *pointer)
+void platform_at_thread_exit(enum platform_exit purpose, void (*destroy)(void *), void *pointer)
 {
     platform_lock();
-    destructor = destroy;
+    if (!key_made[purpose]) {
+        key_made[purpose] = pthread_key_create(&key[purpose], destroy) == 0;
+    }
+    bool made = key_made[purpose];
     platform_unlock();
-    pthread_once(&key_once, make_key);
-    pthread_setspecific(key, pointer);
+    if (made) { /* else the thread's memory is not used again: a process has at most some hundred keys */
+        pthread_setspecific(key[purpose], pointer);
+    }
 }
 
 void platform_lock(void)

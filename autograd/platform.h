@@ -8,8 +8,14 @@ void *platform_aligned_alloc(size_t bytes); /* 64-byte aligned; NULL if there is
 void platform_aligned_free(void *block);
 int platform_processors(void); /* that this process may use */
 
-/* Runs `destroy` with the pointer when the thread that set it ends. */
-void platform_at_thread_exit(void (*destroy)(void *), void *pointer);
+/* Runs `destroy` with the pointer when the thread that set it ends. Each purpose has one destroy function; the order between
+ * purposes is open, and a destroy function may set the other purpose's pointer anew. */
+enum platform_exit {
+    PLATFORM_EXIT_TAPE,
+    PLATFORM_EXIT_POOL,
+    PLATFORM_EXITS
+};
+void platform_at_thread_exit(enum platform_exit purpose, void (*destroy)(void *), void *pointer);
 void platform_lock(void); /* one lock for the rare shared tables */
 void platform_unlock(void);
 

@@ -2,7 +2,6 @@
 #ifndef WENGERT_AUTOGRAD_POOL_H
 #define WENGERT_AUTOGRAD_POOL_H
 
-void ag_pool_scope_ended(void);  /* an outermost scope of this thread ended */
-void ag_pool_thread_ended(void);
+void ag_pool_scope_ended(void); /* an outermost scope of this thread ended */
 
 #endif

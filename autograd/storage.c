@@ -3,7 +3,8 @@
  *
  * Note [Size classes and trimming]
  * Up to 512 bytes classes are multiples of 64; above, each octave has eight classes, so at most 12.5 % is wasted. A freed
- * buffer goes to the freeing thread's list of its class. At ends of outermost scopes, in windows that double in length, the
+ * buffer goes to its thread's list of its class; one that another thread frees goes back to the system, since a thread that
+ * only ever frees what others make would pile it up. At ends of outermost scopes, in windows that double in length, the
  * buffers of a class that were free during the whole window go back to the system: the pool follows its recent peak, and a
  * steady loop neither calls malloc nor free.
  */
@@ -30,6 +31,7 @@ struct ag_pool {
     int64_t ends, window;
     /* Written by the owner, read by anyone. */
     _Atomic int64_t live, peak, pooled, buffers, allocs;
+    _Atomic int64_t freed_elsewhere, buffers_elsewhere; /* by other threads: of what the owner counts as live */
 };
 
 static struct ag_pool *pools;
@@ -43,6 +45,11 @@ static int64_t load(_Atomic int64_t *x)
 static void add(_Atomic int64_t *x, int64_t d)
 {
     atomic_store_explicit(x, load(x) + d, memory_order_relaxed);
+}
+
+static int64_t live_bytes(struct ag_pool *p)
+{
+    return load(&p->live) - load(&p->freed_elsewhere);
 }
 
 static int size_class(size_t bytes)
@@ -83,6 +90,21 @@ static int threads_at_start(void)
     return platform_processors();
 }
 
+static void give_back(struct ag_pool *p, int c, int keep);
+
+/* The thread ends: its free buffers go back to the system, the pool to a later thread. */
+static void retire(void *pointer)
+{
+    struct ag_pool *p = pointer;
+    for (int c = 0; c <= p->highest; c++) {
+        give_back(p, c, 0);
+    }
+    mine = NULL;
+    platform_lock();
+    p->in_use = false;
+    platform_unlock();
+}
+
 static struct ag_pool *pool(void)
 {
     if (AG_LIKELY(mine != NULL)) {
@@ -105,6 +127,9 @@ static struct ag_pool *pool(void)
     }
     platform_unlock();
     mine = p;
+    if (p != NULL) {
+        platform_at_thread_exit(PLATFORM_EXIT_POOL, retire, p);
+    }
     return p;
 }
 
@@ -138,19 +163,6 @@ void ag_pool_scope_ended(void)
         }
         p->low[c] = p->count[c];
     }
-}
-
-void ag_pool_thread_ended(void)
-{
-    struct ag_pool *p = mine;
-    if (p == NULL) {
-        return;
-    }
-    ag_memory_trim();
-    platform_lock();
-    p->in_use = false;
-    platform_unlock();
-    mine = NULL;
 }
 
 void ag_memory_trim(void)
@@ -199,10 +211,12 @@ ag_storage *ag_storage_new(size_t bytes)
     storage->data = (char *)storage + HEADER;
     storage->parent = NULL;
     storage->changed = ag_place_make(NULL, 0);
+    storage->pool = p;
     add(&p->buffers, 1);
     add(&p->live, (int64_t)storage->bytes);
-    if (load(&p->live) > load(&p->peak)) {
-        atomic_store_explicit(&p->peak, load(&p->live), memory_order_relaxed);
+    int64_t live = live_bytes(p);
+    if (live > load(&p->peak)) {
+        atomic_store_explicit(&p->peak, live, memory_order_relaxed);
     }
     return storage;
 }
@@ -239,6 +253,12 @@ void ag_storage_release(ag_storage *storage)
         platform_aligned_free(storage);
         return;
     }
+    if (AG_UNLIKELY(storage->pool != p)) {
+        atomic_fetch_add_explicit(&storage->pool->buffers_elsewhere, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&storage->pool->freed_elsewhere, (int64_t)storage->bytes, memory_order_relaxed);
+        platform_aligned_free(storage);
+        return;
+    }
     uint32_t c = storage->size_class;
     add(&p->buffers, -1);
     add(&p->live, -(int64_t)storage->bytes);
@@ -246,9 +266,6 @@ void ag_storage_release(ag_storage *storage)
     storage->parent = p->free[c];
     p->free[c] = storage;
     p->count[c]++;
-    if ((int)c > p->highest) {
-        p->highest = (int)c;
-    }
 }
 
 ag_memory_stats ag_memory(void)
@@ -256,10 +273,10 @@ ag_memory_stats ag_memory(void)
     ag_memory_stats stats = {0};
     platform_lock();
     for (struct ag_pool *p = pools; p != NULL; p = p->next) {
-        stats.live_bytes += load(&p->live);
+        stats.live_bytes += live_bytes(p);
         stats.peak_bytes += load(&p->peak);
         stats.pool_bytes += load(&p->pooled);
-        stats.live_buffers += load(&p->buffers);
+        stats.live_buffers += load(&p->buffers) - load(&p->buffers_elsewhere);
         stats.system_allocs += load(&p->allocs);
     }
     platform_unlock();
@@ -270,7 +287,7 @@ void ag_memory_reset_peak(void)
 {
     platform_lock();
     for (struct ag_pool *p = pools; p != NULL; p = p->next) {
-        atomic_store_explicit(&p->peak, load(&p->live), memory_order_relaxed);
+        atomic_store_explicit(&p->peak, live_bytes(p), memory_order_relaxed);
     }
     platform_unlock();
 }

@@ -16,7 +16,7 @@ AG_EXTERN_C_BEGIN
 
 typedef struct ag_memory_stats {
     int64_t live_bytes;    /* bytes that tensors hold now, over all threads */
-    int64_t peak_bytes;    /* the most they held since the start or ag_memory_reset_peak() */
+    int64_t peak_bytes;    /* the most that each thread's held since the start or ag_memory_reset_peak(), added up */
     int64_t pool_bytes;    /* bytes free in the pool, ready for reuse */
     int64_t live_buffers;  /* buffers that tensors hold now */
     int64_t system_allocs; /* how often the pool has called malloc since the start */

@@ -20,8 +20,9 @@ static void end_scopes(ag_context *ctx, int depth);
 static void retire(void *pointer)
 {
     ag_context *ctx = pointer;
+    ctx->in_backward = 0;
     end_scopes(ctx, 0);
-    ag_pool_thread_ended();
+    ctx->label = &ctx->root;
     platform_lock();
     ctx->in_use = false;
     platform_unlock();
@@ -55,7 +56,7 @@ ag_context *ag_context_make(void)
         return NULL;
     }
     ag_current = ctx;
-    platform_at_thread_exit(retire, ctx);
+    platform_at_thread_exit(PLATFORM_EXIT_TAPE, retire, ctx);
     return ctx;
 }
 
@@ -260,12 +261,12 @@ static void begin(ag_place where, const char *function, ag_scope *scope, bool gr
     }
     ctx->scope = array;
     ctx->scope_capacity = (int)capacity;
-    static _Thread_local uint64_t serial;
     if (ctx->scopes == 0) {
         ctx->epoch++;
     }
     struct ag_open_scope *s = &ctx->scope[ctx->scopes++];
-    s->serial = scope->serial = ++serial;
+    /* The table's number makes it unlike any other thread's: a scope given to another thread is not found there. */
+    s->serial = scope->serial = ++ctx->serials << AG_TABLE_BITS | (uint64_t)ctx->table_index;
     s->address = scope;
     s->where = where;
     s->made = ctx->made_count;
@@ -292,15 +293,14 @@ void ag_end(ag_scope *scope)
 {
     ag_context *ctx = ag_current;
     int open = ctx == NULL ? -1 : find_scope(ctx, scope);
-    scope->serial = 0;
-    if (open < 0) {
-        return;
-    }
-    if (ctx->in_backward > 0) {
+    if (open >= 0 && ctx->in_backward > 0) {
         ag_error_raise(ag_caller(), AG_ERROR_STATE, "ag_end: a scope cannot be ended while backward runs");
         return;
     }
-    end_scopes(ctx, open);
+    scope->serial = 0;
+    if (open >= 0) {
+        end_scopes(ctx, open);
+    }
 }
 
 int ag_scope_depth(void)
@@ -336,7 +336,8 @@ void ag_frame_end_n(ag_frame frame, int n, const ag_tensor *results)
 {
     ag_context *ctx = ag_current;
     /* A frame whose scope is no longer the innermost has nothing of its own left to end. */
-    if (ctx == NULL || ctx->scopes == 0 || ctx->scope[ctx->scopes - 1].serial != frame.serial) {
+    if (ctx == NULL || ctx->scopes == 0 || ctx->scope[ctx->scopes - 1].serial != frame.serial ||
+        frame.mark > ctx->made_count) {
         return;
     }
     int64_t kept = frame.mark;

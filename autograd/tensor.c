@@ -98,14 +98,29 @@ static bool shape_ok(ag_place where, const char *function, ag_shape shape)
     return true;
 }
 
+static bool dtype_ok(ag_place where, const char *function, ag_dtype dtype)
+{
+    if (dtype >= AG_FLOAT32 && dtype <= AG_UINT8) {
+        return true;
+    }
+    ag_error_raise(where, AG_ERROR_DTYPE, "%s: %d is no element type", function, (int)dtype);
+    return false;
+}
+
+/* Bytes for a header; the message names the user's line if there are none. */
+static bool allocate(ag_place where, ag_value *v)
+{
+    ag_place caller = ag_caller_set(where);
+    bool ok = ag_value_allocate(v);
+    ag_caller_set(caller);
+    return ok;
+}
+
 ag_value *ag_value_in_scope(ag_place where, const char *function, ag_dtype dtype, ag_shape shape)
 {
     ag_context *ctx = ag_context_get();
-    if (ctx == NULL || ag_error_code() != AG_OK || !shape_ok(where, function, shape)) {
-        return NULL;
-    }
-    if (dtype < AG_FLOAT32 || dtype > AG_UINT8) {
-        ag_error_raise(where, AG_ERROR_DTYPE, "%s: %d is no element type", function, (int)dtype);
+    if (ctx == NULL || ag_error_code() != AG_OK || !shape_ok(where, function, shape) ||
+        !dtype_ok(where, function, dtype)) {
         return NULL;
     }
     if (ctx->scopes == 0) {
@@ -118,7 +133,7 @@ ag_value *ag_value_in_scope(ag_place where, const char *function, ag_dtype dtype
         return NULL;
     }
     v->where = where;
-    if (!ag_value_shape(v, dtype, &shape) || !ag_value_allocate(v) || !ag_made_push(ctx, v)) {
+    if (!ag_value_shape(v, dtype, &shape) || !allocate(where, v) || !ag_made_push(ctx, v)) {
         ag_value_unref(v);
         return NULL;
     }
@@ -208,10 +223,12 @@ static ag_tensor like(ag_place where, const char *function, ag_tensor t, double 
     /* The same memory order, if the source has no gaps. */
     if (v != NULL && !source->contiguous) {
         int64_t span = 1;
+        bool repeated = false;
         for (int d = 0; d < source->ndim; d++) {
             span += (source->size[d] - 1) * source->stride[d];
+            repeated = repeated || (source->size[d] > 1 && source->stride[d] == 0);
         }
-        if (span == source->numel) {
+        if (span == source->numel && !repeated) {
             memcpy(v->stride, source->stride, sizeof(v->stride));
             ag_value_set_contiguous(v);
         }
@@ -241,10 +258,11 @@ static bool may_require_grad(ag_place where, const char *function, ag_dtype dtyp
     return false;
 }
 
-static ag_value *persistent_new(ag_place where, const char *function, ag_shape shape, ag_dtype dtype, bool allocate)
+static ag_value *persistent_new(ag_place where, const char *function, ag_shape shape, ag_dtype dtype, bool zeros)
 {
     ag_context *ctx = ag_context_get();
-    if (ctx == NULL || ag_error_code() != AG_OK || !shape_ok(where, function, shape)) {
+    if (ctx == NULL || ag_error_code() != AG_OK || !shape_ok(where, function, shape) ||
+        !dtype_ok(where, function, dtype)) {
         return NULL;
     }
     ag_value *v = ag_value_new(ctx, true);
@@ -253,11 +271,11 @@ static ag_value *persistent_new(ag_place where, const char *function, ag_shape s
     }
     v->where = where;
     ag_value_shape(v, dtype, &shape);
-    if (allocate && !ag_value_allocate(v)) {
+    if (zeros && !allocate(where, v)) {
         ag_value_unref(v);
         return NULL;
     }
-    if (allocate) {
+    if (zeros) {
         memset(v->storage->data, 0, v->storage->bytes);
     }
     return v;
@@ -273,6 +291,7 @@ ag_tensor ag_leaf_at(ag_place where, ag_shape shape, ag_dtype dtype, bool requir
         return AG_NIL;
     }
     v->requires_grad = requires_grad;
+    v->in_slot = true;
     return ag_handle(v);
 }
 
@@ -311,8 +330,13 @@ ag_error ag_leaves_at(ag_place where, int n, const ag_shape *shapes, ag_dtype dt
         if (!shape_ok(where, "ag_leaves", shapes[i])) {
             return ag_error_code();
         }
-        total += padded((size_t)ag_shape_numel(shapes[i]) * ag_dtype_size(dtype));
+        size_t bytes = padded((size_t)ag_shape_numel(shapes[i]) * ag_dtype_size(dtype));
+        if (bytes > SIZE_MAX - total) {
+            return ag_error_raise(where, AG_ERROR_MEMORY, "ag_leaves: the leaves have more elements than memory can hold");
+        }
+        total += bytes;
     }
+    ag_place caller = ag_caller_set(where);
     ag_storage *data = ag_storage_new(total), *grads = data == NULL ? NULL : ag_storage_new(total);
     if (grads != NULL) {
         memset(data->data, 0, data->bytes);
@@ -324,7 +348,7 @@ ag_error ag_leaves_at(ag_place where, int n, const ag_shape *shapes, ag_dtype dt
                 break;
             }
             out[i] = ag_handle(v);
-            v->requires_grad = true;
+            v->requires_grad = v->in_slot = true;
             v->grad = in_block(where, grads, &grad_at, shapes[i], dtype);
             if (v->grad == NULL) {
                 break;
@@ -335,6 +359,7 @@ ag_error ag_leaves_at(ag_place where, int n, const ag_shape *shapes, ag_dtype dt
     if (data != NULL) {
         ag_storage_release(data);
     }
+    ag_caller_set(caller);
     if (ag_error_code() != AG_OK) {
         for (int i = 0; i < n; i++) {
             ag_drop(&out[i]);
@@ -347,13 +372,15 @@ ag_error ag_leaves_at(ag_place where, int n, const ag_shape *shapes, ag_dtype dt
 void ag_drop(ag_tensor *slot)
 {
     ag_value *v = ag_is_none(*slot) || ag_is_nil(*slot) ? NULL : ag_peek(*slot);
-    if (v != NULL && !v->persistent) {
+    if (v != NULL && !v->in_slot && v->visible > 0) {
         ag_error_raise(ag_caller(), AG_ERROR_LIFETIME,
-                       "ag_drop: the tensor belongs to a scope; only leaves and kept values are dropped");
+                       v->persistent ? "ag_drop: a gradient belongs to its leaf; ag_zero_grad() forgets it"
+                                     : "ag_drop: the tensor belongs to a scope; only leaves and kept values are dropped");
         return;
     }
     *slot = AG_NONE;
-    if (v != NULL) {
+    if (v != NULL && v->in_slot) { /* else another copy of the handle was dropped, and only a graph still knows the value */
+        v->in_slot = false;
         ag_value_hide(v);
         ag_value_unref(v);
     }
@@ -362,8 +389,9 @@ void ag_drop(ag_tensor *slot)
 void ag_keep_at(ag_place where, ag_tensor *slot, ag_tensor t)
 {
     const ag_value *held = ag_is_none(*slot) || ag_is_nil(*slot) ? NULL : ag_peek(*slot);
-    if (held != NULL && !held->persistent) {
-        ag_error_raise(where, AG_ERROR_LIFETIME, "ag_keep: the slot holds a tensor that belongs to a scope");
+    if (held != NULL && held->visible > 0 && !held->in_slot) {
+        ag_error_raise(where, AG_ERROR_LIFETIME, "ag_keep: the slot holds a tensor that belongs to %s",
+                       held->persistent ? "its leaf: a gradient" : "a scope");
         return;
     }
     if (ag_error_code() != AG_OK) {
@@ -374,23 +402,14 @@ void ag_keep_at(ag_place where, ag_tensor *slot, ag_tensor t)
     if (v == NULL || ctx == NULL) {
         return;
     }
-    /* A result with a history cannot be written to, so its bytes can be shared; they must not keep a larger buffer alive. */
-    bool share = v->producer != NULL && v->contiguous && v->storage->parent == NULL && !v->persistent &&
-                 !ag_storage_shared(v->storage) &&
-                 v->storage->bytes <= (size_t)v->numel * ag_dtype_size((ag_dtype)v->dtype) * 5 / 4 + 64;
-    ag_value *kept;
-    if (share) {
-        kept = ag_value_alias(ctx, v, true);
-    } else {
-        kept = persistent_new(where, "ag_keep", ag_value_shape_of(v), (ag_dtype)v->dtype, true);
-        if (kept != NULL) {
-            ag_array_copy(ag_value_array(kept), ag_value_array(v));
-        }
-    }
+    /* Always a copy. Sharing the bytes would save one, but the kept value is a leaf and may be written to, and t may be written
+     * to through a detached alias: neither must change the other. */
+    ag_value *kept = persistent_new(where, "ag_keep", ag_value_shape_of(v), (ag_dtype)v->dtype, true);
     if (kept == NULL) {
         return;
     }
-    kept->where = where;
+    ag_array_copy(ag_value_array(kept), ag_value_array(v));
+    kept->in_slot = true;
     kept->reason = AG_REASON_DETACHED;
     kept->reason_where = where;
     ag_drop(slot);
@@ -645,6 +664,14 @@ ag_error ag_read_doubles_at(ag_place where, ag_tensor t, double *buffer, int64_t
 
 static bool writable(ag_place where, const char *function, const ag_value *v)
 {
+    for (int d = 0; d < v->ndim; d++) {
+        if (v->size[d] > 1 && v->stride[d] == 0) {
+            char text[AG_SHAPE_TEXT];
+            ag_error_raise(where, AG_ERROR_SHAPE, "%s: the tensor %s was expanded: several of its elements are one number",
+                           function, ag_shape_format(ag_value_shape_of(v), text, sizeof(text)));
+            return false;
+        }
+    }
     if (v->producer == NULL) {
         return true;
     }
@@ -655,7 +682,7 @@ static bool writable(ag_place where, const char *function, const ag_value *v)
 
 ag_error ag_write_at(ag_place where, ag_tensor t, const void *data, int64_t count)
 {
-    ag_value *v = ag_resolve(where, "ag_write", t);
+    ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_write", t);
     if (v == NULL || !count_ok(where, "ag_write", v, count) || !writable(where, "ag_write", v)) {
         return ag_error_code();
     }

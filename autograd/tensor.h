@@ -7,6 +7,9 @@
  * Who owns what. The result of an operation belongs to the innermost open scope (tape.h) and is gone when the scope ends;
  * nobody frees it. A leaf made by ag_leaf() or stored by ag_keep() lives in the slot that holds its handle until
  * ag_drop(&slot). Operations borrow their inputs.
+ *
+ * Threads. Results belong to the thread that made them; another thread's operations refuse them. Leaves and kept values may be
+ * read by several threads, and recorded by several as long as they do not require gradients.
  */
 #ifndef WENGERT_AUTOGRAD_TENSOR_H
 #define WENGERT_AUTOGRAD_TENSOR_H
@@ -97,11 +100,12 @@ AG_API ag_tensor ag_leaf_at(ag_place where, ag_shape shape, ag_dtype dtype, bool
 /* `n` leaves that require gradients, zeroed, in one block of memory, each 64-byte aligned in the order given, with a parallel
  * block for their gradients; their addresses never change. All or none: on an error every out[i] is AG_NIL. */
 AG_API ag_error ag_leaves_at(ag_place where, int n, const ag_shape *shapes, ag_dtype dtype, ag_tensor *out);
-/* Stores a detached copy of t (shared if t's bytes are compact and nobody can change them) in *slot and releases what the
- * slot held; *slot must hold AG_NONE, AG_NIL or a tensor that ag_leaf() or ag_keep() made. t may be *slot itself. If t is
- * nil or cannot be read, *slot is left alone. */
+/* Stores a detached, row-major copy of t in *slot, under a new handle, and drops what the slot held; *slot must hold AG_NONE,
+ * AG_NIL or a tensor that ag_leaf() or ag_keep() made. t may be *slot itself. If t is nil or cannot be read, *slot is left
+ * alone. */
 AG_API void ag_keep_at(ag_place where, ag_tensor *slot, ag_tensor t);
-/* Ends the life of what the slot holds and sets it to AG_NONE; AG_NONE and AG_NIL are fine. */
+/* Ends the life of what the slot holds and sets it to AG_NONE; AG_NONE, AG_NIL and what was dropped before are fine. A graph
+ * that uses the tensor keeps what it needs for backward. Raises for a result of an operation and for a gradient. */
 AG_API void ag_drop(ag_tensor *slot);
 /* Ends the visible life of an operation's result before its scope ends. What backward saved stays for backward. */
 AG_API void ag_release(ag_tensor t);
@@ -140,7 +144,7 @@ AG_API ag_error ag_read_at(ag_place where, ag_tensor t, void *buffer, int64_t co
 /* The same, converted to double. */
 AG_API ag_error ag_read_doubles_at(ag_place where, ag_tensor t, double *buffer, int64_t count);
 /* Overwrites all elements from row-major data of the tensor's own type: an in-place change, refused for a tensor that
- * has a history. A backward that saved the old value will refuse it. */
+ * has a history. A backward that saved the old value will refuse it. Does nothing after an error. */
 AG_API ag_error ag_write_at(ag_place where, ag_tensor t, const void *data, int64_t count);
 /* The raw numbers of a row-major contiguous tensor; NULL and an error for any other. Valid as long as the tensor. Writing
  * through ag_data_mut() counts as an in-place change at the time of the call. */

@@ -82,7 +82,7 @@ static void destroy(ag_value *v)
     }
     free(v->name);
     v->name = NULL;
-    uint64_t table = v->id >> AG_SLOT_BITS & ((1 << AG_TABLE_BITS) - 1);
+    int table = ag_table_of(ag_handle(v));
     v->id = 0;
     v->visible = 0; /* slot 0 of table 0, when it is free, is what AG_NONE looks up */
     if (v->persistent) {

@@ -10,7 +10,7 @@
 /* Text inside a quoted DOT string. */
 static void quoted(FILE *stream, const char *text)
 {
-    for (; *text != '\0'; text++) {
+    for (; text != NULL && *text != '\0'; text++) {
         if (*text == '"' || *text == '\\') {
             fputc('\\', stream);
         }
