@@ -662,6 +662,7 @@ ag_error ag_grad_at(ag_place where, ag_tensor output, int n, const ag_tensor *in
     ag_place caller = ag_caller_set(where);
     s.ctx->touched_count = 0;
     ag_value *g = cotangent(where, "ag_grad", v, config.cotangent);
+    const ag_node *freed = freed_below(s.ctx, v); /* asked now, as the sweep frees, too */
     for (int i = 0; i < n; i++) {
         ag_peek(inputs[i])->target = true;
     }
@@ -677,8 +678,7 @@ ag_error ag_grad_at(ag_place where, ag_tensor output, int n, const ag_tensor *in
         if (ag_error_code() != AG_OK) {
             continue;
         }
-        const ag_node *freed = p == NULL ? freed_below(s.ctx, v) : NULL;
-        if (freed != NULL) {
+        if (p == NULL && freed != NULL) {
             graph_was_freed(where, "ag_grad", freed);
         } else if (p == NULL && !config.allow_unused) {
             ag_error_raise(where, AG_ERROR_GRAD,
