@@ -2,9 +2,9 @@
  * Averages over the cells of a grid that covers a channels-last image, and their transpose. Raw numbers only.
  */
 #include "autograd/kernels/kernels.h"
+#include "autograd/kernels/parallel.h"
 
 #include <string.h>
-#include "autograd/kernels/parallel.h"
 
 /* Cell i of `cells` over `size` elements; neighbours overlap where the division leaves a rest. */
 static int64_t cell_begin(int64_t i, int64_t size, int64_t cells)

@@ -19,6 +19,7 @@
 #include "autograd/kernels/conv.h"
 #include "autograd/kernels/depthwise.h"
 #include "autograd/kernels/kernels.h"
+#include "autograd/kernels/parallel.h"
 #include "autograd/kernels/tile.h"
 
 enum {
@@ -246,24 +247,19 @@ void k_conv_forward(ag_dtype dtype, int threads, const k_conv *p, const void *x,
     int64_t panels = k_panel_count(g.kernel, g.og);
     steps_make(&g, false, work);
     int team = conv_team(threads, p, g.bands);
-#pragma omp parallel num_threads(team) if (team > 1)
-    {
+    K_PARALLEL_FOR_UNEVEN(team, (int64_t i = 0; i < p->groups * panels; i++), {
+        /* The weight lies in the order (c, kh, kw) for each o; columns are wanted. */
+        k_panel panel = k_panel_at(g.kernel, g.og, i % panels);
+        const char *from =
+            (const char *)weight + (size_t)((i / panels * g.og + panel.start) * g.k) * g.size;
+        g.kernel->transpose(g.k, panel.n, from, g.k,
+                            packed + packed_at(&g, i / panels, panel.start), panel.width);
+    });
+    K_PARALLEL_FOR_UNEVEN(team, (int64_t i = 0; i < g.bands; i++), {
         char *own = (char *)work + l.scratch + (size_t)omp_get_thread_num() * g.scratch;
-#pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < p->groups * panels; i++) {
-            /* The weight lies in the order (c, kh, kw) for each o; columns are wanted. */
-            k_panel panel = k_panel_at(g.kernel, g.og, i % panels);
-            const char *from =
-                (const char *)weight + (size_t)((i / panels * g.og + panel.start) * g.k) * g.size;
-            g.kernel->transpose(g.k, panel.n, from, g.k,
-                                packed + packed_at(&g, i / panels, panel.start), panel.width);
-        }
-#pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < g.bands; i++) {
-            band b = band_at(&g, i, x, own);
-            forward_band(&g, &b, work, packed, bias, y);
-        }
-    }
+        band b = band_at(&g, i, x, own);
+        forward_band(&g, &b, work, packed, bias, y);
+    });
 }
 
 /* ---- weight gradient ------------------------------------------------------------------------- */
@@ -404,27 +400,22 @@ void k_conv_weight(ag_dtype dtype, int threads, const k_conv *p, const void *x, 
     char *sums = (char *)work + s.sums;
     int64_t lines = divide_up(g.og, LINE);
     int team = conv_team(threads, p, s.parts * s.slices);
-#pragma omp parallel num_threads(team) if (team > 1)
-    {
+    K_PARALLEL_FOR_UNEVEN(team, (int64_t task = 0; task < s.parts * s.slices; task++), {
         char *own = (char *)work + s.scratch + (size_t)omp_get_thread_num() * g.scratch;
-#pragma omp for schedule(dynamic)
-        for (int64_t task = 0; task < s.parts * s.slices; task++) {
-            int64_t part = task / s.slices, slice = task % s.slices;
-            int64_t first = g.bands * part / s.parts, last = g.bands * (part + 1) / s.parts;
-            for (int64_t i = first; i < last; i++) {
-                band b = band_at(&g, i, x, own);
-                sweep_band(&g, &b, step, g.k * slice / s.slices, g.k * (slice + 1) / s.slices, dy,
-                           sums + (size_t)part * s.part, i > first);
-            }
+        int64_t part = task / s.slices, slice = task % s.slices;
+        int64_t first = g.bands * part / s.parts, last = g.bands * (part + 1) / s.parts;
+        for (int64_t i = first; i < last; i++) {
+            band b = band_at(&g, i, x, own);
+            sweep_band(&g, &b, step, g.k * slice / s.slices, g.k * (slice + 1) / s.slices, dy,
+                       sums + (size_t)part * s.part, i > first);
         }
-#pragma omp for schedule(static)
-        for (int64_t i = 0; i < p->groups * lines; i++) {
-            int64_t o0 = i % lines * LINE, o1 = at_most(o0 + LINE, g.og);
-            if (dtype == AG_FLOAT64) {
-                finish_f64(&g, &s, sums, i / lines, o0, o1, accumulate, dweight);
-            } else {
-                finish_f32(&g, &s, sums, i / lines, o0, o1, accumulate, dweight);
-            }
+    });
+    K_PARALLEL_FOR(team, (int64_t i = 0; i < p->groups * lines; i++), {
+        int64_t o0 = i % lines * LINE, o1 = at_most(o0 + LINE, g.og);
+        if (dtype == AG_FLOAT64) {
+            finish_f64(&g, &s, sums, i / lines, o0, o1, accumulate, dweight);
+        } else {
+            finish_f32(&g, &s, sums, i / lines, o0, o1, accumulate, dweight);
         }
-    }
+    });
 }

@@ -16,6 +16,7 @@
 #include "autograd/kernels/conv.h"
 #include "autograd/kernels/depthwise.h"
 #include "autograd/kernels/kernels.h"
+#include "autograd/kernels/parallel.h"
 #include "autograd/kernels/tile.h"
 
 enum {
@@ -292,26 +293,21 @@ void k_conv_input(ag_dtype dtype, int threads, const k_conv *p, const void *dy, 
     }
     char *packed = (char *)work + g.packed;
     int team = conv_team(threads, p, g.bands);
-#pragma omp parallel num_threads(team) if (team > 1)
-    {
+    K_PARALLEL_FOR(team, (int64_t o = 0; o < p->o; o++), {
+        if (!g.few) {
+            pack_many(&g, weight, o / g.og, o % g.og, packed);
+        } else if (dtype == AG_FLOAT64) {
+            pack_few_f64(&g, weight, o / g.og, o % g.og, (double *)packed);
+        } else {
+            pack_few_f32(&g, weight, o / g.og, o % g.og, (float *)packed);
+        }
+    });
+    K_PARALLEL_FOR_UNEVEN(team, (int64_t i = 0; i < g.bands; i++), {
         char *z = (char *)work + g.scratch + (size_t)omp_get_thread_num() * g.own;
-#pragma omp for schedule(static)
-        for (int64_t o = 0; o < p->o; o++) {
-            if (!g.few) {
-                pack_many(&g, weight, o / g.og, o % g.og, packed);
-            } else if (dtype == AG_FLOAT64) {
-                pack_few_f64(&g, weight, o / g.og, o % g.og, (double *)packed);
-            } else {
-                pack_few_f32(&g, weight, o / g.og, o % g.og, (float *)packed);
-            }
+        if (g.few) {
+            band_few(&g, i, dy, step, packed, dx, z);
+        } else {
+            band_many(&g, i, dy, step, packed, dx);
         }
-#pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < g.bands; i++) {
-            if (g.few) {
-                band_few(&g, i, dy, step, packed, dx, z);
-            } else {
-                band_many(&g, i, dy, step, packed, dx);
-            }
-        }
-    }
+    });
 }

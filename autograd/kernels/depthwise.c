@@ -3,6 +3,7 @@
  * every loop then runs along the channels. Must not know tensors.
  */
 #include "autograd/kernels/depthwise.h"
+#include "autograd/kernels/parallel.h"
 
 #include <omp.h>
 

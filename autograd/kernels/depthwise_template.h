@@ -109,10 +109,9 @@ static void DEPTHWISE(forward_rows)(int threads, const k_conv *p, const T *x, co
     DEPTHWISE(turn)(p->kh * p->kw, p->c, weight, work);
     int team = team_for(threads, p->n * p->oh * p->ow * p->c * p->kh * p->kw);
 
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (int64_t r = 0; r < p->n * p->oh; r++) {
+    K_PARALLEL_FOR(team, (int64_t r = 0; r < p->n * p->oh; r++), {
         DEPTHWISE(forward)(p, x, work, bias, y, r / p->oh, r % p->oh);
-    }
+    });
 }
 
 static void DEPTHWISE(input_rows)(int threads, const k_conv *p, const T *dy, const T *weight, T *dx,
@@ -121,10 +120,9 @@ static void DEPTHWISE(input_rows)(int threads, const k_conv *p, const T *dy, con
     DEPTHWISE(turn)(p->kh * p->kw, p->c, weight, work);
     int team = team_for(threads, p->n * p->oh * p->ow * p->c * p->kh * p->kw);
 
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (int64_t r = 0; r < p->n * p->h; r++) {
+    K_PARALLEL_FOR(team, (int64_t r = 0; r < p->n * p->h; r++), {
         DEPTHWISE(input)(p, dy, work, dx, r / p->h, r % p->h);
-    }
+    });
 }
 
 static void DEPTHWISE(weight_rows)(int threads, const k_conv *p, const T *x, const T *dy,
@@ -133,8 +131,7 @@ static void DEPTHWISE(weight_rows)(int threads, const k_conv *p, const T *x, con
     int64_t taps = p->kh * p->kw, numbers = taps * p->c, rows = p->n * p->oh;
     int team = team_for(threads, rows * p->ow * numbers);
 
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (int64_t part = 0; part < PARTS; part++) {
+    K_PARALLEL_FOR(team, (int64_t part = 0; part < PARTS; part++), {
         T *sum = work + part * numbers;
         for (int64_t i = 0; i < numbers; i++) {
             sum[i] = 0;
@@ -142,7 +139,7 @@ static void DEPTHWISE(weight_rows)(int threads, const k_conv *p, const T *x, con
         for (int64_t r = rows * part / PARTS; r < rows * (part + 1) / PARTS; r++) {
             DEPTHWISE(weight)(p, x, dy, sum, r / p->oh, r % p->oh);
         }
-    }
+    });
     for (int64_t c = 0; c < p->c; c++) {
         for (int64_t i = 0; i < taps; i++) {
             T sum = 0;

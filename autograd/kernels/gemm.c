@@ -18,6 +18,7 @@
 #include <blis.h>
 
 #include "autograd/kernels/kernels.h"
+#include "autograd/kernels/parallel.h"
 #include "autograd/kernels/tile.h"
 
 /* Below so many multiply-adds a second thread costs more than it brings. */

@@ -92,15 +92,14 @@ static bool GEMM(vector)(int threads, int64_t n, int64_t k, const T *x, int64_t 
     }
     int64_t stripe = by_rows ? 1024 : 64, stripes = (n + stripe - 1) / stripe;
     int team = threads_for(threads, n * k);
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (int64_t s = 0; s < stripes; s++) {
+    K_PARALLEL_FOR(team, (int64_t s = 0; s < stripes; s++), {
         int64_t j = s * stripe, now = n - j < stripe ? n - j : stripe;
         if (by_rows) {
             GEMM(rows)(now, k, x, xs, b + j, brs, beta, y + j);
         } else {
             GEMM(dots)(now, k, x, b + j * bcs, bcs, beta, y + j * ys, ys);
         }
-    }
+    });
     return true;
 }
 
@@ -120,8 +119,7 @@ static void GEMM(blis)(int threads, int64_t m, int64_t n, int64_t k, const T *a,
     }
     int64_t stripes = (extent + stripe - 1) / stripe;
     int team = stripes < 2 ? 1 : threads_for(threads, m * n * k);
-#pragma omp parallel for schedule(dynamic) num_threads(team) if (team > 1)
-    for (int64_t s = 0; s < stripes; s++) {
+    K_PARALLEL_FOR_UNEVEN(team, (int64_t s = 0; s < stripes; s++), {
         int64_t at = s * stripe, now = extent - at < stripe ? extent - at : stripe;
         rntm_t rntm;
         bli_rntm_init(&rntm);
@@ -136,7 +134,7 @@ static void GEMM(blis)(int threads, int64_t m, int64_t n, int64_t k, const T *a,
                       acs, (T *)(uintptr_t)(b + at * bcs), brs, bcs, &factor, c + at * ccs, crs,
                       ccs, NULL, &rntm);
         }
-    }
+    });
 }
 
 /* ---- the choice ------------------------------------------------------------------------------ */

@@ -4,8 +4,8 @@
 #include <math.h>
 
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/vector.h"
 #include "autograd/kernels/parallel.h"
+#include "autograd/kernels/vector.h"
 
 /* Elements in a chunk: a chunk's sum is formed in lanes, the chunks' sums are added one after the other. */
 enum { CHUNK = 4096, LANES = 16, WORTH_A_THREAD = 32768 };

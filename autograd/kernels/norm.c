@@ -2,6 +2,7 @@
  * The sums and passes of batch normalisation, channels last or first. Raw numbers only.
  */
 #include "autograd/kernels/kernels.h"
+#include "autograd/kernels/parallel.h"
 
 enum {
     ROWS = 64,  /* of a chunk, channels last */
@@ -34,7 +35,6 @@ static int64_t chunk_rows(const k_norm *p, int64_t chunk)
 #define T double
 #define NAME(x) x##_f64
 #include "autograd/kernels/norm_template.h"
-#include "autograd/kernels/parallel.h"
 
 static bool worth(const k_norm *p, int threads)
 {

@@ -2,9 +2,9 @@
  * Copies between memory layouts. Raw numbers only; elements are moved, never computed with.
  */
 #include "autograd/kernels/kernels.h"
+#include "autograd/kernels/parallel.h"
 
 #include <string.h>
-#include "autograd/kernels/parallel.h"
 
 enum { MAX_DIMS = AG_MAX_DIMS, TILE = 16, WORTH_A_THREAD = 32768 };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "autograd/kernels/kernels.h"
+#include "autograd/kernels/parallel.h"
 
 /* Below so many numbers touched a second thread costs more than it brings. */
 static int team_for(int threads, const k_pool *p)
@@ -60,8 +61,7 @@ void k_max_pool(ag_dtype dtype, int threads, const k_pool *p, const void *x, voi
 {
     int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
     int team = team_for(threads, p);
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (int64_t r = 0; r < p->n * p->oh; r++) {
+    K_PARALLEL_FOR(team, (int64_t r = 0; r < p->n * p->oh; r++), {
         int64_t i = r / p->oh, oy = r % p->oh;
         uint16_t *at = index == NULL ? NULL : index + i * out;
         if (dtype == AG_FLOAT64) {
@@ -69,7 +69,7 @@ void k_max_pool(ag_dtype dtype, int threads, const k_pool *p, const void *x, voi
         } else {
             max_row_f32(p, (const float *)x + i * in, (float *)y + i * out, at, oy);
         }
-    }
+    });
 }
 
 void k_max_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *dy,
@@ -78,8 +78,7 @@ void k_max_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *
     int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
     int team = team_for(threads, p);
     bool once = windows_tile(p);
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (int64_t i = 0; i < p->n; i++) {
+    K_PARALLEL_FOR(team, (int64_t i = 0; i < p->n; i++), {
         if (dtype == AG_FLOAT64) {
             (once ? max_spread_f64 : max_scatter_f64)(p, (const double *)dy + i * out,
                                                       index + i * out, (double *)dx + i * in);
@@ -87,7 +86,7 @@ void k_max_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *
             (once ? max_spread_f32 : max_scatter_f32)(p, (const float *)dy + i * out,
                                                       index + i * out, (float *)dx + i * in);
         }
-    }
+    });
 }
 
 void k_max_pool_gather(ag_dtype dtype, int threads, const k_pool *p, const void *x,
@@ -95,8 +94,7 @@ void k_max_pool_gather(ag_dtype dtype, int threads, const k_pool *p, const void 
 {
     int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
     int team = team_for(threads, p);
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (int64_t r = 0; r < p->n * p->oh; r++) {
+    K_PARALLEL_FOR(team, (int64_t r = 0; r < p->n * p->oh; r++), {
         int64_t i = r / p->oh, oy = r % p->oh;
         if (dtype == AG_FLOAT64) {
             gather_row_f64(p, (const double *)x + i * in, index + i * out, (double *)y + i * out,
@@ -104,34 +102,32 @@ void k_max_pool_gather(ag_dtype dtype, int threads, const k_pool *p, const void 
         } else {
             gather_row_f32(p, (const float *)x + i * in, index + i * out, (float *)y + i * out, oy);
         }
-    }
+    });
 }
 
 void k_avg_pool(ag_dtype dtype, int threads, const k_pool *p, const void *x, void *y)
 {
     int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
     int team = team_for(threads, p);
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (int64_t r = 0; r < p->n * p->oh; r++) {
+    K_PARALLEL_FOR(team, (int64_t r = 0; r < p->n * p->oh; r++), {
         int64_t i = r / p->oh, oy = r % p->oh;
         if (dtype == AG_FLOAT64) {
             avg_row_f64(p, (const double *)x + i * in, (double *)y + i * out, oy);
         } else {
             avg_row_f32(p, (const float *)x + i * in, (float *)y + i * out, oy);
         }
-    }
+    });
 }
 
 void k_avg_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *dy, void *dx)
 {
     int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
     int team = team_for(threads, p);
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (int64_t i = 0; i < p->n; i++) {
+    K_PARALLEL_FOR(team, (int64_t i = 0; i < p->n; i++), {
         if (dtype == AG_FLOAT64) {
             avg_scatter_f64(p, (const double *)dy + i * out, (double *)dx + i * in);
         } else {
             avg_scatter_f32(p, (const float *)dy + i * out, (float *)dx + i * in);
         }
-    }
+    });
 }

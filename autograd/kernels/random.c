@@ -5,8 +5,8 @@
 #include <math.h>
 
 #include "autograd/kernels/kernels.h"
-#include "autograd/philox.h"
 #include "autograd/kernels/parallel.h"
+#include "autograd/philox.h"
 
 enum {
     STREAM = 1,  /* apart from the generator's own draws */

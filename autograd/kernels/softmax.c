@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "autograd/kernels/kernels.h"
+#include "autograd/kernels/parallel.h"
 #include "autograd/kernels/vector.h"
 
 /* Rows of up to so many elements are computed side by side. */
@@ -22,7 +23,6 @@ enum { SHORT = 24 };
 #define LOG log
 #define NAME(x) x##_f64
 #include "autograd/kernels/softmax_template.h"
-#include "autograd/kernels/parallel.h"
 
 /* So many exponentials are worth a thread. */
 enum { GRAIN = 8192 };
