@@ -61,7 +61,7 @@ static const struct entry entries[] = {
       "if set, else the sample that comes with the source)" },
     { KEY_VALIDATION, OPTION_VALIDATION, "validation", "SHARE",
       "share of the training digits kept for validation, from 0\n"
-      "to below 1; 0: none, and no early stopping (default 0.1)" },
+      "to below 1; 0: none, and no early stopping (default 0.05)" },
     { KEY_PATIENCE, OPTION_PATIENCE, "patience", "N",
       "stop after N epochs without a better validation; the\n"
       "best weights are restored (default 3)" },
@@ -244,7 +244,7 @@ int options_parse(struct options *o, int argc, char **argv)
     o->batch = 64;
     o->lr = 1e-3;
     o->pictures = "wengert-out";
-    o->validation = 0.1;
+    o->validation = 0.05;
     o->patience = 3;
 
     struct option table[ENTRIES + 1] = { { NULL, 0, NULL, 0 } };
