@@ -18,6 +18,8 @@
 
 #include <wengert/wengert.h>
 
+#include "autograd/kernels/kernels.h"
+
 #define BATCHES 4
 #define REPEATS 7
 
@@ -176,9 +178,9 @@ static void measure(const struct workload *w, double seconds)
     trainer_close(&t);
     qsort(times, REPEATS, sizeof(times[0]), ascending);
     double s = times[REPEATS / 2];
-    printf("{\"workload\": \"%s\", \"framework\": \"wengert %s\", \"threads\": %d, \"ms_per_step\": %.4f, "
-           "\"items_per_s\": %.1f, \"peak_mib\": %.1f}\n",
-           w->name, WENGERT_VERSION, ag_threads(), s * 1e3, (double)w->batch / s, peak_mib() - before);
+    printf("{\"workload\": \"%s\", \"framework\": \"wengert %s\", \"blas\": \"%s\", \"threads\": %d, "
+           "\"channels_last\": true, \"ms_per_step\": %.4f, \"items_per_s\": %.1f, \"peak_mib\": %.1f}\n",
+           w->name, WENGERT_VERSION, k_gemm_arch(), ag_threads(), s * 1e3, (double)w->batch / s, peak_mib() - before);
     fflush(stdout);
 }
 
