@@ -146,7 +146,7 @@ static ag_tensor filled(ag_place where, const char *function, ag_shape shape, do
     if (v == NULL) {
         return AG_NIL;
     }
-    if (value == 0) {
+    if (value == 0 && !signbit(value)) {
         memset(v->storage->data, 0, (size_t)v->numel * ag_dtype_size(dtype));
     } else {
         ag_array_fill(ag_value_array(v), value);
