@@ -109,7 +109,7 @@ damaged() {
 for name in mnist_mlp mnist_cnn; do
     program=$programs/$name
     expect 0 "test accuracy" "$program" "${brief[@]}" --threads 1 --json one.json --pictures charts
-    has output "Confusion matrix" "Learning curves" "epoch  2/2" "weights hash" "180 digits to train on, 20 for validation"
+    has output "Confusion matrix" "Learning curves" "epoch  2/2" "weights hash" "190 digits to train on, 10 for validation"
     has one.json '"seed": 1' '"epochs": [' '"train_loss"' '"train_accuracy"' '"validation_loss"' '"validation_accuracy"' \
         '"seconds"' '"test_accuracy"' '"confusion"' '"parameters"' '"weights_hash"' '"test_samples": 50'
     if ! grep -q 'built without cairo' output; then

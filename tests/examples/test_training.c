@@ -194,7 +194,7 @@ int main(void)
 {
     Suite *suite = suite_create("training");
     TCase *tcase = tcase_create("trajectories");
-    tcase_set_timeout(tcase, 300);
+    tcase_set_timeout(tcase, 900); /* sanitizers are slow */
     tcase_add_test(tcase, mlp_follows_pytorch);
     tcase_add_test(tcase, cnn_follows_pytorch);
     suite_add_tcase(suite, tcase);
