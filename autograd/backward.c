@@ -660,6 +660,7 @@ ag_error ag_grad_at(ag_place where, ag_tensor output, int n, const ag_tensor *in
     }
     ag_sweep s = {ag_current, NULL, where, false, config.create_graph, config.retain_graph || config.create_graph, 0};
     ag_place caller = ag_caller_set(where);
+    ag_frame frame = ag_frame_begin();
     s.ctx->touched_count = 0;
     ag_value *g = cotangent(where, "ag_grad", v, config.cotangent);
     const ag_node *freed = freed_below(s.ctx, v); /* asked now, as the sweep frees, too */
@@ -702,6 +703,7 @@ ag_error ag_grad_at(ag_place where, ag_tensor output, int n, const ag_tensor *in
         }
     }
     drop_pending(v);
+    ag_frame_end_n(frame, n, gradients);
     ag_caller_set(caller);
     return ag_error_code();
 }

@@ -244,18 +244,15 @@ bool ag_shape_unary(ag_call *call)
     v->ndim = x->ndim;
     v->numel = x->numel;
     v->contiguous = x->contiguous;
-    for (int d = 0; d < x->ndim; d++) {
+    int64_t step = 1; /* not x's strides: lengths of 1 may carry any, and what was expanded carries 0 */
+    for (int d = x->ndim - 1; d >= 0; d--) {
         v->size[d] = x->size[d];
-        v->stride[d] = x->stride[d];
+        v->stride[d] = step;
+        step *= x->size[d] > 0 ? x->size[d] : 1;
     }
     if (!x->contiguous) {
+        v->contiguous = true;
         order_like(v, x->stride);
-    } else {
-        int64_t step = 1; /* lengths of 1 may carry any stride */
-        for (int d = x->ndim - 1; d >= 0; d--) {
-            v->stride[d] = step;
-            step *= x->size[d] > 0 ? x->size[d] : 1;
-        }
     }
     return ag_value_allocate(v);
 }
