@@ -94,8 +94,9 @@ ag_error ag_tape_dot_at(ag_place where, FILE *stream, ag_tensor output)
         if (!wanted[k]) {
             continue;
         }
-        fprintf(stream, "  n%lld [shape=box, style=filled, fillcolor=\"#dae8fc\", label=\"#%lld %s", (long long)k,
-                (long long)k, node->op->name);
+        fprintf(stream, "  n%lld [shape=box, style=filled, fillcolor=\"#dae8fc\", label=\"#%lld ", (long long)k,
+                (long long)k);
+        quoted(stream, node->op->name);
         if (node->label->path[0] != '\0') {
             fprintf(stream, "\\n");
             quoted(stream, node->label->path);
