@@ -10,7 +10,6 @@
 /* Elements in a chunk: a chunk's sum is formed in lanes, the chunks' sums are added one after the other. */
 enum { CHUNK = 4096, LANES = 16, WORTH_A_THREAD = 32768 };
 
-#define MAX0(x) ((x) > 0 ? (x) : 0)
 #define ABS(x) ((x) < 0 ? -(x) : (x))
 #define SIGN(d) ((d) > 0 ? 1 : (d) < 0 ? -1 : (d)) /* NaN stays NaN */
 
@@ -68,8 +67,9 @@ LOSS(float, mse_f32, (x - y) * (x - y), 2 * (x - y), -2 * (x - y))
 LOSS(double, mse_f64, (x - y) * (x - y), 2 * (x - y), -2 * (x - y))
 LOSS(float, l1_f32, ABS(x - y), SIGN(x - y), -SIGN(x - y))
 LOSS(double, l1_f64, ABS(x - y), SIGN(x - y), -SIGN(x - y))
-LOSS(float, bce_f32, MAX0(x) - x * y + k_log1p_unit_f32(k_exp_f32(-ABS(x))), k_sigmoid_f32(x) - y, -x)
-LOSS(double, bce_f64, MAX0(x) - x * y + k_log1p_unit_f64(k_exp_f64(-ABS(x))), k_sigmoid_f64(x) - y, -x)
+/* max(x, 0) - x y, so that an infinite x does not meet another infinity. */
+LOSS(float, bce_f32, (x > 0 ? x * (1 - y) : -x * y) + k_log1p_unit_f32(k_exp_f32(-ABS(x))), k_sigmoid_f32(x) - y, -x)
+LOSS(double, bce_f64, (x > 0 ? x * (1 - y) : -x * y) + k_log1p_unit_f64(k_exp_f64(-ABS(x))), k_sigmoid_f64(x) - y, -x)
 
 /* Calls do_<kind>_<type> on a chunk that begins at element `at`. */
 #define BY_KIND(dtype, kind, DO)                                                                                     \

@@ -207,7 +207,8 @@ ag_tensor ag_elu_at(ag_place where, ag_tensor x, double alpha)
  * y = log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)
  * dx = dy sigmoid(x) */
 
-UNARY_FLOAT(softplus, fmaxf(x, 0) + log1pf(expf(-fabsf(x))) + 0 * x, fmax(x, 0) + log1p(exp(-fabs(x))) + 0 * x)
+/* NaN comes through the logarithm; adding 0 x for it would make infinities NaN. */
+UNARY_FLOAT(softplus, fmaxf(x, 0) + log1pf(expf(-fabsf(x))), fmax(x, 0) + log1p(exp(-fabs(x))))
 
 static void softplus_backward(ag_sweep *s)
 {
@@ -310,6 +311,13 @@ ACTIVATION_SAMPLES(sigmoid, ag_sigmoid(a), "torch.sigmoid(a)")
 ACTIVATION_SAMPLES(leaky_relu, ag_leaky_relu(a, 0.2), "F.leaky_relu(a, 0.2)")
 ACTIVATION_SAMPLES(elu, ag_elu(a, 1.5), "F.elu(a, 1.5)")
 ACTIVATION_SAMPLES(softplus, ag_softplus(a), "F.softplus(a)")
+AG_SAMPLES_OF_FUNCTION(softplus_of_infinities)
+{
+    SAMPLE("F.softplus(torch.tensor([math.inf, -math.inf], dtype=torch.float64))") {
+        const double x[] = {INFINITY, -INFINITY};
+        sample_result(s, ag_softplus(ag_cast(ag_from(AG_SHAPE(2), AG_FLOAT64, x), sample_dtype(s))));
+    }
+}
 ACTIVATION_SAMPLES(silu, ag_silu(a), "F.silu(a)")
 ACTIVATION_SAMPLES(gelu, ag_gelu(a), "F.gelu(a)")
 ACTIVATION_SAMPLES(gelu_tanh, ag_gelu_tanh(a), "F.gelu(a, approximate='tanh')")

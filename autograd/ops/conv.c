@@ -93,13 +93,16 @@ static bool config_is_right(ag_call *call, const ag_conv2d_config *c)
     }
     for (int d = 0; d < 2; d++) {
         if (c->stride[d] < 1 || c->stride[d] > LARGEST) {
-            return ag_call_fail(call, AG_ERROR_VALUE, "stride %lld must be at least 1", (long long)c->stride[d]);
+            return ag_call_fail(call, AG_ERROR_VALUE, "stride %lld must be at least 1 and at most 2^30",
+                                (long long)c->stride[d]);
         }
         if (c->dilation[d] < 1 || c->dilation[d] > LARGEST) {
-            return ag_call_fail(call, AG_ERROR_VALUE, "dilation %lld must be at least 1", (long long)c->dilation[d]);
+            return ag_call_fail(call, AG_ERROR_VALUE, "dilation %lld must be at least 1 and at most 2^30",
+                                (long long)c->dilation[d]);
         }
         if (c->padding_mode == AG_PADDING_NUMBERS && (c->padding[d] < 0 || c->padding[d] > LARGEST)) {
-            return ag_call_fail(call, AG_ERROR_VALUE, "padding %lld must not be negative", (long long)c->padding[d]);
+            return ag_call_fail(call, AG_ERROR_VALUE, "padding %lld must not be negative nor above 2^30",
+                                (long long)c->padding[d]);
         }
         if (c->padding_mode == AG_PADDING_SAME && c->stride[d] != 1) {
             return ag_call_fail(call, AG_ERROR_VALUE, "padding \"same\" needs stride 1, got %lld",
@@ -363,6 +366,10 @@ AG_SAMPLES(conv2d)
     }
     REFUSES("ag_conv2d: stride 0 must be at least 1") {
         c.stride[1] = 0;
+        conv_sample(s, AG_SHAPE(1, 1, 4, 4), AG_SHAPE(2, 1, 3, 3), true, c);
+    }
+    REFUSES("ag_conv2d: dilation 4611686018427387904 must be at least 1 and at most 2^30") {
+        c.dilation[0] = (int64_t)1 << 62;
         conv_sample(s, AG_SHAPE(1, 1, 4, 4), AG_SHAPE(2, 1, 3, 3), true, c);
     }
     REFUSES("ag_conv2d: dilation -1 must be at least 1") {

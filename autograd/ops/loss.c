@@ -2,6 +2,8 @@
  * Losses. Knows shapes, labels and reductions; the loops are in kernels/softmax.c and kernels/loss.c. Each has two ways back,
  * see Note [Two ways back] in softmax.c.
  */
+#include <math.h>
+
 #include "autograd/autograd.h"
 #include "autograd/kernels/kernels.h"
 #include "autograd/ops/common.h"
@@ -621,6 +623,13 @@ ag_tensor ag_bce_with_logits_with_at(ag_place where, ag_tensor x, ag_tensor y, a
 AG_SAMPLES(bce_with_logits)
 {
     LOSS_SAMPLES(bce_with_logits, "binary_cross_entropy_with_logits")
+    SAMPLE("F.binary_cross_entropy_with_logits(torch.full((2,), math.inf), torch.tensor([0.0, 0.5]), reduction='none')") {
+        const double target[] = {0, 0.5};
+        ag_dtype dtype = sample_dtype(s);
+        sample_result(s, ag_bce_with_logits_with(ag_full(AG_SHAPE(2), INFINITY, dtype),
+                                                 ag_cast(ag_from(AG_SHAPE(2), AG_FLOAT64, target), dtype),
+                                                 AG_REDUCE_NONE));
+    }
     SAMPLE("F.binary_cross_entropy_with_logits(x * 300, y)  # large") {
         ag_tensor x = sample_float(s, "x", AG_SHAPE(3, 4)), y = sample_range(s, "y", AG_SHAPE(3, 4), 0, 1);
         sample_result(s, ag_bce_with_logits(ag_mul_scalar(x, 300), y));

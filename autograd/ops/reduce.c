@@ -44,6 +44,29 @@ static bool mask(ag_place where, const char *function, ag_tensor x, ag_dims dims
     return true;
 }
 
+/* Refuses in the name of the function that was called what the operations below it would refuse in theirs. */
+static bool accepts(ag_place where, const char *function, ag_tensor x, bool integers, const struct over *p, bool empty)
+{
+    char text[AG_SHAPE_TEXT];
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, function, x);
+    if (v == NULL) {
+        return false;
+    }
+    if (!ag_dtype_is_float((ag_dtype)v->dtype) && !(integers && v->dtype == AG_INT64)) {
+        ag_error_raise(where, AG_ERROR_DTYPE, "%s: needs %s, got %s", function,
+                       integers ? "a number type" : "float32 or float64", ag_dtype_name((ag_dtype)v->dtype));
+        return false;
+    }
+    for (int d = 0; d < v->ndim && !empty; d++) {
+        if (p->reduced[d] && v->size[d] == 0) {
+            ag_error_raise(where, AG_ERROR_SHAPE, "%s: %s has no elements along dimension %d", function,
+                           ag_shape_format(ag_value_shape_of(v), text, sizeof(text)), d);
+            return false;
+        }
+    }
+    return true;
+}
+
 static struct over everything(void)
 {
     struct over p = {.keepdim = false, .count = -1};
@@ -220,7 +243,8 @@ ag_tensor ag_mean_at(ag_place where, ag_tensor x)
 ag_tensor ag_mean_dims_at(ag_place where, ag_tensor x, ag_dims dims, bool keepdim)
 {
     struct over p = {.keepdim = keepdim};
-    return mask(where, "ag_mean_dims", x, dims, &p) ? ag_apply(where, &op_mean, 1, &x, &p, NULL) : AG_NIL;
+    bool fits = mask(where, "ag_mean_dims", x, dims, &p) && accepts(where, "ag_mean_dims", x, false, &p, true);
+    return fits ? ag_apply(where, &op_mean, 1, &x, &p, NULL) : AG_NIL;
 }
 
 #ifdef WENGERT_SAMPLES
@@ -237,6 +261,9 @@ AG_SAMPLES(mean)
     }
     SAMPLE("torch.mean(a, 1)") {
         sample_result(s, ag_mean_dims(sample_float(s, "a", AG_SHAPE(0, 3)), AG_DIMS(1), false));
+    }
+    REFUSES("ag_mean_dims: needs float32 or float64, got int64") {
+        ag_mean_dims(sample_int(s, "k", AG_SHAPE(3), 0, 4), AG_DIMS(0), false);
     }
     REFUSES("ag_mean: needs float32 or float64, got int64") {
         ag_mean(sample_int(s, "k", AG_SHAPE(3), 0, 4));
@@ -307,13 +334,13 @@ ag_tensor ag_amin_at(ag_place where, ag_tensor x, ag_dims dims, bool keepdim)
 ag_tensor ag_max_at(ag_place where, ag_tensor x)
 {
     struct over p = everything();
-    return ag_apply(where, &op_amax, 1, &x, &p, NULL);
+    return accepts(where, "ag_max", x, true, &p, false) ? ag_apply(where, &op_amax, 1, &x, &p, NULL) : AG_NIL;
 }
 
 ag_tensor ag_min_at(ag_place where, ag_tensor x)
 {
     struct over p = everything();
-    return ag_apply(where, &op_amin, 1, &x, &p, NULL);
+    return accepts(where, "ag_min", x, true, &p, false) ? ag_apply(where, &op_amin, 1, &x, &p, NULL) : AG_NIL;
 }
 
 #ifdef WENGERT_SAMPLES
@@ -341,7 +368,13 @@ AG_SAMPLES(amin)
         sample_result(s, ag_min(sample_float(s, "a", AG_SHAPE(5, 4))));
     }
     REFUSES("ag_amin: (0) has no elements along dimension 0") {
+        ag_amin(sample_float(s, "a", AG_SHAPE(0)), AG_DIMS(0), false);
+    }
+    REFUSES("ag_min: (0) has no elements along dimension 0") {
         ag_min(sample_float(s, "a", AG_SHAPE(0)));
+    }
+    REFUSES("ag_max: needs a number type, got uint8") {
+        ag_max(sample_mask(s, "m", AG_SHAPE(3)));
     }
 }
 #endif
@@ -446,7 +479,7 @@ AG_SAMPLES(argmin)
 ag_tensor ag_var_at(ag_place where, ag_tensor x, ag_dims dims, int correction, bool keepdim)
 {
     struct over p = {.keepdim = keepdim};
-    if (!mask(where, "ag_var", x, dims, &p)) {
+    if (!mask(where, "ag_var", x, dims, &p) || !accepts(where, "ag_var", x, false, &p, true)) {
         return AG_NIL;
     }
     ag_place caller = ag_caller_set(where);
@@ -465,12 +498,17 @@ ag_tensor ag_var_at(ag_place where, ag_tensor x, ag_dims dims, int correction, b
 ag_tensor ag_logsumexp_at(ag_place where, ag_tensor x, ag_dims dims, bool keepdim)
 {
     struct over p = {.keepdim = true};
-    if (!mask(where, "ag_logsumexp", x, dims, &p)) {
+    if (!mask(where, "ag_logsumexp", x, dims, &p) || !accepts(where, "ag_logsumexp", x, false, &p, true)) {
         return AG_NIL;
     }
     ag_place caller = ag_caller_set(where);
     ag_frame frame = ag_frame_begin();
-    ag_tensor m = ag_detach(ag_amax(x, dims, true));
+    ag_tensor m;
+    if (p.count == 0) { /* the logarithm of an empty sum */
+        m = ag_zeros(result_shape(ag_shape_of(x), &p, true), ag_dtype_of(x));
+    } else {
+        m = ag_detach(ag_amax(x, dims, true));
+    }
     if (!ag_is_nil(m)) {
         /* An infinite maximum would make infinity minus infinity. */
         ag_tensor zero = ag_scalar(0, ag_dtype_of(m)), limit = ag_scalar(INFINITY, ag_dtype_of(m));
@@ -494,6 +532,9 @@ AG_SAMPLES_OF_FUNCTION(var)
     SAMPLE("torch.var(a, 1, unbiased=False)") {
         sample_result(s, ag_var(sample_float(s, "a", AG_SHAPE(3, 5)), AG_DIMS(1), 0, false));
     }
+    REFUSES("ag_var: needs float32 or float64, got int64") {
+        ag_var(sample_int(s, "k", AG_SHAPE(3), 0, 4), AG_DIMS(0), 1, false);
+    }
     REFUSES("ag_var: dimension 3 is out of range for (2,3)") {
         ag_var(sample_float(s, "a", AG_SHAPE(2, 3)), AG_DIMS(3), 1, false);
     }
@@ -503,10 +544,16 @@ AG_SAMPLES_OF_FUNCTION(logsumexp)
     SAMPLE("torch.logsumexp(a, 1)") {
         sample_result(s, ag_logsumexp(sample_float(s, "a", AG_SHAPE(3, 5)), AG_DIMS(1), false));
     }
+    SAMPLE("torch.logsumexp(a, 1)  # of nothing") {
+        sample_result(s, ag_logsumexp(sample_float(s, "a", AG_SHAPE(2, 0)), AG_DIMS(1), false));
+    }
     SAMPLE("torch.logsumexp(a * 500, (0, 2), True)") {
         ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 3, 2));
         sample_first_order_only(s);
         sample_result(s, ag_logsumexp(ag_mul_scalar(a, 500), AG_DIMS(0, 2), true));
+    }
+    REFUSES("ag_logsumexp: needs float32 or float64, got int64") {
+        ag_logsumexp(sample_int(s, "k", AG_SHAPE(3), 0, 4), AG_DIMS(0), false);
     }
     REFUSES("ag_logsumexp: dimension 3 is out of range for (2,3)") {
         ag_logsumexp(sample_float(s, "a", AG_SHAPE(2, 3)), AG_DIMS(3), false);
