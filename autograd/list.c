@@ -28,7 +28,11 @@ ag_list *ag_list_new(void)
 
 void ag_list_add(ag_list *list, const char *name, ag_tensor t)
 {
-    if (list == NULL || list == &nil_list || ag_error_code() != AG_OK) {
+    if (list == &nil_list || ag_error_code() != AG_OK) {
+        return;
+    }
+    if (list == NULL || name == NULL) {
+        ag_error_raise(ag_caller(), AG_ERROR_VALUE, "ag_list_add: the %s is NULL", list == NULL ? "list" : "name");
         return;
     }
     if (list->count == list->capacity) {

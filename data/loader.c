@@ -336,6 +336,10 @@ void data_loader_free(data_loader *loader)
 
 void data_loader_rewind(data_loader *loader)
 {
+    if (loader == NULL) {
+        ag_error_raise(ag_caller(), AG_ERROR_VALUE, "data_loader_rewind: the loader is NULL");
+        return;
+    }
     if (loader_is_nil(loader) || ag_error_code() != AG_OK ||
         (loader->next == 0 && !loader->failed)) {
         return;
@@ -396,7 +400,14 @@ static bool batch_lend(ag_place where, data_loader *l, data_batch *batch)
 
 bool data_loader_next_at(ag_place where, data_loader *loader, data_batch *batch)
 {
-    *batch = (data_batch){ AG_NIL, AG_NIL, 0, 0 };
+    if (batch != NULL) {
+        *batch = (data_batch){ AG_NIL, AG_NIL, 0, 0 };
+    }
+    if (loader == NULL || batch == NULL) {
+        ag_error_raise(where, AG_ERROR_VALUE, "data_loader_next: the %s is NULL",
+                       loader == NULL ? "loader" : "batch");
+        return false;
+    }
     if (loader_is_nil(loader) || ag_error_code() != AG_OK) {
         return false;
     }

@@ -121,7 +121,10 @@ static void print_table(FILE *stream, const nn_tree *tree, const struct run *run
     fprintf(stream, " %-*s  %-*s  %12s\n", layer_width, "Layer (type)", shape_width, "Output shape",
             "Parameters");
     print_line(stream, '=', width);
-    for (int64_t i = tree->members > 1 ? 1 : 0; i < tree->members; i++) {
+    /* The root has the heading; a row too only if it has no children or parameters of its own beside them. */
+    const nn_module *root = tree->member[0].module;
+    bool root_row = tree->members == 1 || count_elements(tree, root, NN_PARAMETER, false) > 0;
+    for (int64_t i = root_row ? 0 : 1; i < tree->members; i++) {
         const nn_member *member = &tree->member[i];
         layer_text(member, text, sizeof(text));
         snprintf(shape, sizeof(shape), "-");

@@ -77,6 +77,9 @@ ag_error ag_tape_dot_at(ag_place where, FILE *stream, ag_tensor output)
     if (ctx == NULL || ag_error_code() != AG_OK) {
         return ag_error_code();
     }
+    if (stream == NULL) {
+        return ag_error_raise(where, AG_ERROR_VALUE, "ag_tape_dot: the stream is NULL");
+    }
     bool *wanted = calloc((size_t)ctx->nodes + 1, sizeof(*wanted));
     if (wanted == NULL) {
         return ag_error_raise(where, AG_ERROR_MEMORY, "ag_tape_dot: out of memory");

@@ -58,6 +58,9 @@ ag_error ag_tape_print(FILE *stream)
     if (ctx == NULL) {
         return ag_error_code();
     }
+    if (stream == NULL) {
+        return ag_error_raise(ag_caller(), AG_ERROR_VALUE, "ag_tape_print: the stream is NULL");
+    }
     fprintf(stream, "%5s  %-14s %-28s %-18s %-8s %10s  %-8s %-16s %s\n", "node", "operation", "inputs", "result", "type",
             "bytes", "saved", "part", "line");
     for (int64_t k = 0; k < ctx->nodes; k++) {

@@ -306,6 +306,10 @@ START_TEST(a_stream_that_cannot_be_written_to_is_an_error)
     fclose(full);
     ag_tape_dot(stdout, AG_NIL);
     assert_error(AG_ERROR_LIFETIME, "ag_tape_dot: the tensor is nil");
+    ag_tape_print(NULL);
+    assert_error(AG_ERROR_VALUE, "ag_tape_print: the stream is NULL");
+    ag_tape_dot(NULL, AG_NONE);
+    assert_error(AG_ERROR_VALUE, "ag_tape_dot: the stream is NULL");
 }
 END_TEST
 

@@ -442,6 +442,11 @@ START_TEST(lists_copy_names_and_borrow_tensors)
     ck_assert(ag_is_none(ag_list_find(list, "p100")));
     ck_assert(ag_is_none(ag_list_tensor(list, 100)) && ag_is_none(ag_list_tensor(list, -1)));
     ck_assert_str_eq(ag_list_name(list, 100), "");
+    ag_list_add(list, NULL, w);
+    assert_error(AG_ERROR_VALUE, "ag_list_add: the name is NULL");
+    ag_list_add(NULL, "w", w);
+    assert_error(AG_ERROR_VALUE, "ag_list_add: the list is NULL");
+    ck_assert_int_eq(ag_list_count(list), 100);
     ag_list_free(list);
     ck_assert(ag_is_alive(w));
     ag_list_free(NULL);

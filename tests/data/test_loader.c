@@ -486,6 +486,15 @@ START_TEST(memory_comes_back)
         ck_assert_int_eq(source.released, 1);
     }
     data_loader_free(NULL);
+    data_batch b;
+    ck_assert(!data_loader_next(NULL, &b));
+    test_expect(AG_ERROR_VALUE, "data_loader_next: the loader is NULL (");
+    data_loader_rewind(NULL);
+    test_expect(AG_ERROR_VALUE, "data_loader_rewind: the loader is NULL");
+    data_loader *loader = data_loader_new(counting(2), data_loader_defaults(), NULL);
+    ck_assert(!data_loader_next(loader, NULL));
+    test_expect(AG_ERROR_VALUE, "data_loader_next: the batch is NULL (");
+    data_loader_free(loader);
 }
 END_TEST
 

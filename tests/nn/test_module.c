@@ -593,6 +593,19 @@ START_TEST(the_summary_lists_layers_shapes_and_parameters)
 }
 END_TEST
 
+START_TEST(the_summary_has_a_row_for_parameters_of_the_root)
+{
+    nn_module *m = residual_new();
+    ag_rng rng = ag_rng_seed(1);
+    nn_init(m, &rng);
+    char text[4096];
+    summary_of(m, AG_SHAPE(5, 4), text, sizeof(text));
+    ck_no_error();
+    ck_assert_msg(strstr(text, "=\n Residual ") != NULL && strstr(text, "  4\n") != NULL, "%s", text);
+    nn_free(m);
+}
+END_TEST
+
 /* ---- mistakes -------------------------------------------------------------------------------- */
 
 START_TEST(calls_before_init_say_so)
@@ -911,6 +924,7 @@ int main(void)
     tcase_add_test(tests, a_clone_of_an_uninitialised_tree_is_one);
     tcase_add_test(tests, a_module_with_memory_of_its_own_needs_a_copy_function);
     tcase_add_test(tests, the_summary_lists_layers_shapes_and_parameters);
+    tcase_add_test(tests, the_summary_has_a_row_for_parameters_of_the_root);
     tcase_add_test(tests, calls_before_init_say_so);
     tcase_add_test(tests, null_and_nil_modules_do_nothing);
     tcase_add_test(tests, a_null_child_is_an_error);
