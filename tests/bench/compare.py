@@ -4,8 +4,8 @@
     compare.py BENCH_TRAIN PYTORCH_WORKLOADS.py [--rounds N] [--seconds S] [NAME ...]
 
 PYTORCH_WORKLOADS.py is the reference side: a script that takes --best --seconds S NAME … and prints one JSON line a workload with the
-fastest of PyTorch's configurations. Ours is tried with one thread and with all. In every round both sides run one after the other; the
-ratio is taken within the round, and the median over rounds is reported."""
+fastest of PyTorch's configurations. Ours is tried with one thread and with all, spinning and passive. In every round both sides run one
+after the other; the ratio is taken within the round, and the median over rounds is reported."""
 import argparse
 import json
 import os
@@ -14,8 +14,9 @@ import subprocess
 import sys
 
 
-def rows(command):
-    out = subprocess.run(command, capture_output=True, text=True)
+def rows(command, policy=None):
+    env = dict(os.environ, OMP_WAIT_POLICY=policy) if policy else None
+    out = subprocess.run(command, capture_output=True, text=True, env=env)
     if out.returncode != 0:
         sys.exit("%s: %s" % (" ".join(command), out.stderr.strip()))
     return {r["workload"]: r for r in map(json.loads, out.stdout.splitlines())}
@@ -33,7 +34,8 @@ def main():
     seen = {n: [] for n in names}
     for _ in range(a.rounds):
         for name in names:  # in turn, one workload at a time, so that both sides meet the same machine
-            ours = [rows([a.bench, "--threads", str(t), "--seconds", str(a.seconds), name])[name] for t in sorted({1, os.cpu_count()})]
+            choices = [(1, "active")] + [(os.cpu_count(), policy) for policy in ("active", "passive") if os.cpu_count() > 1]
+            ours = [rows([a.bench, "--threads", str(t), "--seconds", str(a.seconds), name], policy)[name] for t, policy in choices]
             best = min(ours, key=lambda r: r["ms_per_step"])
             theirs = rows(["/usr/bin/python3", a.reference, "--best", "--seconds", str(a.seconds), name])[name]
             seen[name].append((best["ms_per_step"], theirs["ms_per_step"], best["threads"], theirs["threads"]))
