@@ -4,9 +4,10 @@
  * Note [Size classes and trimming]
  * Up to 512 bytes classes are multiples of 64; above, each octave has eight classes, so at most 12.5 % is wasted. A freed
  * buffer goes to its thread's list of its class; one that another thread frees goes back to the system, since a thread that
- * only ever frees what others make would pile it up. At ends of outermost scopes, in windows that double in length, the
- * buffers of a class that were free during the whole window go back to the system: the pool follows its recent peak, and a
- * steady loop neither calls malloc nor free.
+ * only ever frees what others make would pile it up. At ends of outermost scopes, in windows of a few, the buffers of a
+ * class that were free during the whole window go back to the system: the pool follows its recent peak, and a steady loop
+ * neither calls malloc nor free. What comes rarely, such as a validation every thousand steps, would be given back and
+ * allocated in turn; so when a class that was given back is wanted again, the windows double.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,9 @@ struct ag_pool {
     int threads;
     ag_storage *free[CLASSES]; /* linked through parent */
     int count[CLASSES], low[CLASSES];
-    int highest; /* class in use */
+    bool given_back[CLASSES]; /* since it was last allocated */
+    bool missed;              /* a class that was given back was wanted again in this window */
+    int highest;              /* class in use */
     int64_t ends, window;
     /* Written by the owner, read by anyone. */
     _Atomic int64_t live, peak, pooled, buffers, allocs;
@@ -122,8 +125,9 @@ static struct ag_pool *pool(void)
     if (p != NULL) {
         p->in_use = true;
         p->threads = threads_at_start();
-        p->window = 2;
+        p->window = 8;
         p->ends = 0;
+        p->missed = false;
     }
     platform_unlock();
     mine = p;
@@ -154,12 +158,14 @@ void ag_pool_scope_ended(void)
         return;
     }
     p->ends = 0;
-    if (p->window < 1 << 20) {
+    if (p->missed && p->window < 1 << 20) {
         p->window *= 2;
     }
+    p->missed = false;
     for (int c = 0; c <= p->highest; c++) {
         if (p->low[c] > 0) {
             give_back(p, c, p->count[c] - p->low[c]);
+            p->given_back[c] = true;
         }
         p->low[c] = p->count[c];
     }
@@ -202,6 +208,8 @@ ag_storage *ag_storage_new(size_t bytes)
         storage->bytes = size;
         storage->size_class = (uint32_t)c;
         add(&p->allocs, 1);
+        p->missed = p->missed || p->given_back[c];
+        p->given_back[c] = false;
         if (c > p->highest) {
             p->highest = c;
         }

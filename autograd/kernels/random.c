@@ -43,13 +43,12 @@ static uint64_t long_word(const uint32_t *word, int64_t i)
 /* Runs `body` for every run of `at_a_time` elements: first element `begin`, `count` of them, `word` filled. */
 #define FOR_EACH_RUN(n, at_a_time, body)                                                                             \
     int64_t runs = ((n) + (at_a_time) - 1) / (at_a_time);                                                            \
-    _Pragma("omp parallel for num_threads(threads) if (threads > 1 && n > WORTH_A_THREAD) schedule(static)")         \
-    for (int64_t run = 0; run < runs; run++) {                                                                       \
+    K_PARALLEL_FOR((n) > WORTH_A_THREAD ? threads : 1, (int64_t run = 0; run < runs; run++), {                       \
         uint32_t word[WORDS];                                                                                        \
         int64_t begin = run * (at_a_time), count = (n) - begin < (at_a_time) ? (n) - begin : (at_a_time);            \
         fill_words(key, (uint64_t)run * BLOCKS, word);                                                               \
         body                                                                                                         \
-    }
+    });
 
 /* low + (high - low) u may round up to high, which is not in the interval. */
 static void uniform_f32(int64_t n, const uint32_t *word, double low, double high, float *out)
