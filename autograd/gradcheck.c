@@ -135,6 +135,10 @@ ag_gradcheck_report ag_gradcheck_at(ag_place where, ag_function f, void *user, i
         ag_error_raise(where, AG_ERROR_VALUE, "ag_gradcheck: order %d; 1 and 2 are possible", config.order);
         return report;
     }
+    if (f == NULL || inputs == NULL) {
+        ag_error_raise(where, AG_ERROR_VALUE, "ag_gradcheck: the %s NULL", f == NULL ? "function is" : "inputs are");
+        return report;
+    }
     ag_place caller = ag_caller_set(where);
     double step = config.step > 0 ? config.step : 1e-3;
     double tolerance = config.tolerance > 0 ? config.tolerance : config.order == 1 ? 1e-7 : 1e-5;

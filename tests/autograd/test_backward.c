@@ -165,7 +165,7 @@ END_TEST
 
 START_TEST(values_stay_readable_and_the_graph_goes)
 {
-    ag_tensor w = leaf64(AG_SHAPE(100), 0);
+    ag_tensor w = ag_leaf(AG_SHAPE(100), AG_FLOAT64, true);
     ag_begin(&scope);
     ag_tensor y = ag_exp(w), loss = ag_sum(y);
     ag_release(y);
@@ -469,7 +469,7 @@ START_TEST(grad_of_the_same_input_twice_and_of_the_output)
     config.cotangent = c;
     ck_assert_int_eq(ag_grad(x, 1, &x, g, config), AG_OK);
     assert_values(g[0], 7);
-    ag_tensor kept = filled_leaf(AG_FLOAT64, AG_SHAPE(1), (const double[]){ 8 }, false);
+    ag_tensor kept = frozen64(AG_SHAPE(1), 8);
     config.cotangent = kept;
     ck_assert_int_eq(ag_grad(x, 1, &x, g, config), AG_OK);
     assert_values(g[0], 8);
@@ -601,7 +601,7 @@ END_TEST
 /* Truncated backpropagation through time: the state crosses steps without its history. */
 START_TEST(states_cross_steps_by_keep)
 {
-    ag_tensor w = leaf64(AG_SHAPE(1), 0.5), state = filled_leaf(AG_FLOAT64, AG_SHAPE(1), (const double[]){ 1 }, false);
+    ag_tensor w = leaf64(AG_SHAPE(1), 0.5), state = frozen64(AG_SHAPE(1), 1);
     double s = 1;
     for (int step = 0; step < 20; step++) {
         ag_begin(&scope);

@@ -227,6 +227,10 @@ START_TEST(only_what_can_be_differentiated_is_checked)
     ag_gradcheck_config made_up = { .order = 1 };
     ag_gradcheck(planted, NULL, 2, inputs, made_up);
     assert_error(AG_ERROR_STATE, "ag_gradcheck: the config does not come from ag_gradcheck_defaults()");
+    ck_assert(!ag_gradcheck(NULL, NULL, 2, inputs, ag_gradcheck_defaults()).passed);
+    assert_error(AG_ERROR_VALUE, "ag_gradcheck: the function is NULL");
+    ck_assert(!ag_gradcheck(planted, NULL, 2, NULL, ag_gradcheck_defaults()).passed);
+    assert_error(AG_ERROR_VALUE, "ag_gradcheck: the inputs are NULL");
 
     ag_tensor single = leaf32(AG_SHAPE(2), 1, 2);
     ck_assert(!ag_gradcheck(planted, NULL, 1, &single, ag_gradcheck_defaults()).passed);

@@ -364,7 +364,7 @@ END_TEST
 
 START_TEST(release_ends_a_result_and_nothing_else)
 {
-    ag_tensor w = leaf32(AG_SHAPE(1000), 0);
+    ag_tensor w = ag_leaf(AG_SHAPE(1000), AG_FLOAT32, true);
     ag_begin(&scope);
     int64_t before = ag_memory().live_buffers;
     ag_tensor t = ag_ones(AG_SHAPE(10), AG_FLOAT32);
