@@ -74,6 +74,9 @@ AG_API bool ag_is_leaf_at(ag_place where, ag_tensor t);
 
 /* ---- tensors from numbers; they belong to the innermost open scope ----------------------------------------------- */
 
+/* They have no history and are leaves: after ag_set_requires_grad() backward accumulates their gradients, until the scope
+ * ends. */
+
 AG_API ag_tensor ag_zeros_at(ag_place where, ag_shape shape, ag_dtype dtype);
 AG_API ag_tensor ag_ones_at(ag_place where, ag_shape shape, ag_dtype dtype);
 AG_API ag_tensor ag_full_at(ag_place where, ag_shape shape, double value, ag_dtype dtype);

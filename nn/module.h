@@ -33,7 +33,7 @@
  * nn_state() under every name, as in PyTorch. It is reached twice when two parents of one tree hold the same child pointer,
  * or when two visit functions list the same slot. The label of a child held twice is the name it was given first. Copying
  * the handle in one slot to another slot ties nothing and is not supported; nor is one child in two trees, which nn_init()
- * refuses.
+ * refuses. The tree that was refused must be freed before the one that has the child.
  *
  * The tree is fixed by nn_init(): children are not added, replaced or moved afterwards.
  */
