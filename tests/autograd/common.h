@@ -48,23 +48,27 @@ static inline void assert_elements(ag_tensor t, int64_t n, const double *expecte
     free(got);
 }
 
-/* A trainable leaf of float32 with these elements (float64: leaf64). */
-static inline ag_tensor filled_leaf(ag_dtype dtype, ag_shape shape, const double *values, bool requires_grad)
+/* A leaf whose elements are the `count` values, over and over. */
+static inline ag_tensor filled_leaf(ag_dtype dtype, ag_shape shape, int count, const double *values, bool requires_grad)
 {
     ag_tensor leaf = ag_leaf(shape, dtype, requires_grad);
     int64_t n = ag_numel(leaf);
     for (int64_t i = 0; i < n; i++) {
         if (dtype == AG_FLOAT32) {
-            ((float *)ag_data_mut(leaf))[i] = (float)values[i];
+            ((float *)ag_data_mut(leaf))[i] = (float)values[i % count];
         } else {
-            ((double *)ag_data_mut(leaf))[i] = values[i];
+            ((double *)ag_data_mut(leaf))[i] = values[i % count];
         }
     }
     return leaf;
 }
 
-#define leaf32(shape, ...) filled_leaf(AG_FLOAT32, (shape), (const double[]){ __VA_ARGS__ }, true)
-#define leaf64(shape, ...) filled_leaf(AG_FLOAT64, (shape), (const double[]){ __VA_ARGS__ }, true)
+/* Trainable leaves, and one that is not: leaf64(AG_SHAPE(2), 0.5, -1). */
+#define LISTED_(...) (int)(sizeof((const double[]){ __VA_ARGS__ }) / sizeof(double)), (const double[]){ __VA_ARGS__ }
+#define leaf32(shape, ...) filled_leaf(AG_FLOAT32, (shape), LISTED_(__VA_ARGS__), true)
+#define leaf64(shape, ...) filled_leaf(AG_FLOAT64, (shape), LISTED_(__VA_ARGS__), true)
+#define frozen32(shape, ...) filled_leaf(AG_FLOAT32, (shape), LISTED_(__VA_ARGS__), false)
+#define frozen64(shape, ...) filled_leaf(AG_FLOAT64, (shape), LISTED_(__VA_ARGS__), false)
 
 /* Runs a suite of one case, all tests with errors caught. */
 static inline int run_tests(const char *name, void (*add)(TCase *), int seconds)

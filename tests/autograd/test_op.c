@@ -125,7 +125,7 @@ static const struct ag_op op_mix = {
 START_TEST(an_operation_of_any_number_of_inputs)
 {
     enum { N = 40 };
-    ag_tensor x[N], frozen = filled_leaf(AG_FLOAT64, AG_SHAPE(2), (const double[]){ 100, 200 }, false);
+    ag_tensor x[N], frozen = frozen64(AG_SHAPE(2), 100, 200);
     for (int i = 0; i < N; i++) {
         x[i] = i == 7 ? frozen : leaf64(AG_SHAPE(2), i, 1);
     }
@@ -593,7 +593,7 @@ START_TEST(changing_an_input_in_place_is_noticed)
     counting.name = "counting";
     counting.inputs = 2;
     counting.forward = count_up;
-    ag_tensor x = leaf64(AG_SHAPE(1), 2), calls = filled_leaf(AG_FLOAT64, AG_SHAPE(1), (const double[]){ 0 }, false);
+    ag_tensor x = leaf64(AG_SHAPE(1), 2), calls = frozen64(AG_SHAPE(1), 0);
     ag_begin(&scope);
     ag_tensor in[] = { x, calls };
     ag_apply(AG_HERE, &counting, 2, in, NULL, NULL);

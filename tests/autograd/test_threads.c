@@ -257,9 +257,8 @@ static void *use_frozen(void *argument)
 
 START_TEST(frozen_weights_are_shared)
 {
-    const double twos[] = { 2, 2, 2, 2 }, threes[] = { 3, 3, 3, 3 };
-    frozen[0] = filled_leaf(AG_FLOAT32, AG_SHAPE(4), twos, false);
-    frozen[1] = filled_leaf(AG_FLOAT32, AG_SHAPE(4), threes, false);
+    frozen[0] = frozen32(AG_SHAPE(4), 2);
+    frozen[1] = frozen32(AG_SHAPE(4), 3);
     struct job jobs[THREADS] = { { 0 } };
     run_all(jobs, use_frozen);
     assert_values(frozen[0], 2, 2, 2, 2);
@@ -278,8 +277,8 @@ static uint64_t train_cnn(int threads, double *last)
     nn_module *net = nn_sequential(nn_conv2d(1, 32, 3), nn_batch_norm2d(32), nn_relu(), nn_max_pool2d(2), nn_conv2d(32, 64, 3),
                                    nn_relu(), nn_max_pool2d(2), nn_conv2d(64, 128, 3), nn_relu(), nn_dropout(0.25),
                                    nn_flatten(), nn_linear(1152, 10));
-    trainer_open(&t, net, AG_SHAPE(32, 1, 28, 28), 10, 7);
-    for (int step = 0; step < 4; step++) {
+    trainer_open(&t, net, AG_SHAPE(16, 1, 28, 28), 10, 7);
+    for (int step = 0; step < 3; step++) {
         *last = trainer_step(&t);
     }
     uint64_t hash = nn_hash(t.net);
