@@ -77,8 +77,9 @@ nn_module *nn_module_new(const nn_module_type *type)
 {
     const char *problem = type_problem(type);
     if (problem != NULL) {
-        const char *name = type != NULL && type->name != NULL ? type->name : "?";
-        ag_error_raise(AG_HERE, AG_ERROR_VALUE, "nn_module_new: %s: %s", name, problem);
+        bool named = type != NULL && type->name != NULL && type->name[0] != '\0';
+        ag_error_raise(AG_HERE, AG_ERROR_VALUE, "nn_module_new: %s%s%s", named ? type->name : "",
+                       named ? ": " : "", problem);
         return nn_module_nil(type);
     }
     return allocate(type, type->instance_size);

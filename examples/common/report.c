@@ -4,6 +4,7 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "charts.h"
@@ -37,5 +38,5 @@ void report_not_finite(const struct options *o, double loss, int epoch, int64_t 
     fprintf(stderr,
             "%s: the loss became %g at epoch %d, step %lld: the weights are lost; try a smaller "
             "--lr (it is %g)\n",
-            o->program, loss, epoch, (long long)step, o->lr);
+            o->program, isnan(loss) ? fabs(loss) : loss, epoch, (long long)step, o->lr); /* not "-nan" */
 }
