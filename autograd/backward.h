@@ -30,7 +30,8 @@ AG_API ag_error ag_backward_with_at(ag_place where, ag_tensor output, ag_backwar
 #define ag_backward_with(...) ag_backward_with_at(AG_HERE, __VA_ARGS__)
 
 /* d output / d inputs[i] into gradients[i] (results of the innermost scope); accumulates nothing into leaves. Inputs may be
- * leaves or results. On an error every gradients[i] is AG_NIL. */
+ * leaves or results. The visited part of the graph is freed as by ag_backward(); that the way to an input was freed before is
+ * an error, allow_unused or not. On an error every gradients[i] is AG_NIL. */
 AG_API ag_error ag_grad_at(ag_place where, ag_tensor output, int n, const ag_tensor *inputs, ag_tensor *gradients,
                            ag_backward_config config);
 #define ag_grad(...) ag_grad_at(AG_HERE, __VA_ARGS__)

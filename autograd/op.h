@@ -53,7 +53,7 @@ struct ag_op {
     bool (*forward)(ag_call *call);
     /* Contributes to the gradients of the inputs, in operations of the library. NULL: not differentiable. */
     void (*backward)(ag_sweep *sweep);
-    ag_loop loops[4]; /* by ag_dtype of the inputs; NULL: the type is refused */
+    ag_loop loops[4]; /* by ag_dtype of the inputs, at most five of them; NULL: the type is refused */
 };
 #define AG_ORDERS_ANY 99
 

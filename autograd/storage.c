@@ -6,8 +6,8 @@
  * buffer goes to its thread's list of its class; one that another thread frees goes back to the system, since a thread that
  * only ever frees what others make would pile it up. At ends of outermost scopes, in windows of a few, the buffers of a
  * class that were free during the whole window go back to the system: the pool follows its recent peak, and a steady loop
- * neither calls malloc nor free. What comes rarely, such as a validation every thousand steps, would be given back and
- * allocated in turn; so when a class that was given back is wanted again, the windows double.
+ * neither calls malloc nor free. What comes rarely, such as the short batch at the end of an epoch, would be given back and
+ * allocated in turn; so when a class that was given back is wanted again, windows become twice as long as it was not wanted.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,7 @@
 #define HEADER 64
 #define SLACK 64 /* some vector kernels read this far behind a matrix */
 #define CLASSES 320
+#define LONGEST_WINDOW (1 << 20)
 
 _Static_assert(sizeof(ag_storage) <= HEADER, "the header precedes the data in one cache line");
 
@@ -28,10 +29,9 @@ struct ag_pool {
     int threads;
     ag_storage *free[CLASSES]; /* linked through parent */
     int count[CLASSES], low[CLASSES];
-    bool given_back[CLASSES]; /* since it was last allocated */
-    bool missed;              /* a class that was given back was wanted again in this window */
-    int highest;              /* class in use */
-    int64_t ends, window;
+    int highest; /* class in use */
+    int64_t ends, window_begin, window, next_window; /* of outermost scopes */
+    int64_t given_back[CLASSES]; /* after how many ends; 0: not since it was last allocated */
     /* Written by the owner, read by anyone. */
     _Atomic int64_t live, peak, pooled, buffers, allocs;
     _Atomic int64_t freed_elsewhere, buffers_elsewhere; /* by other threads: of what the owner counts as live */
@@ -125,9 +125,7 @@ static struct ag_pool *pool(void)
     if (p != NULL) {
         p->in_use = true;
         p->threads = threads_at_start();
-        p->window = 8;
-        p->ends = 0;
-        p->missed = false;
+        p->window = p->next_window = 8;
     }
     platform_unlock();
     mine = p;
@@ -154,18 +152,15 @@ static void give_back(struct ag_pool *p, int c, int keep)
 void ag_pool_scope_ended(void)
 {
     struct ag_pool *p = mine;
-    if (p == NULL || ++p->ends < p->window) {
+    if (p == NULL || ++p->ends - p->window_begin < p->window) {
         return;
     }
-    p->ends = 0;
-    if (p->missed && p->window < 1 << 20) {
-        p->window *= 2;
-    }
-    p->missed = false;
+    p->window_begin = p->ends;
+    p->window = p->next_window;
     for (int c = 0; c <= p->highest; c++) {
         if (p->low[c] > 0) {
             give_back(p, c, p->count[c] - p->low[c]);
-            p->given_back[c] = true;
+            p->given_back[c] = p->ends;
         }
         p->low[c] = p->count[c];
     }
@@ -208,8 +203,13 @@ ag_storage *ag_storage_new(size_t bytes)
         storage->bytes = size;
         storage->size_class = (uint32_t)c;
         add(&p->allocs, 1);
-        p->missed = p->missed || p->given_back[c];
-        p->given_back[c] = false;
+        if (p->given_back[c] > 0) {
+            int64_t unwanted = p->ends - p->given_back[c] + p->window;
+            if (p->next_window < 2 * unwanted) {
+                p->next_window = 2 * unwanted < LONGEST_WINDOW ? 2 * unwanted : LONGEST_WINDOW;
+            }
+            p->given_back[c] = 0;
+        }
         if (c > p->highest) {
             p->highest = c;
         }

@@ -21,7 +21,8 @@ typedef struct ag_scope {
 } ag_scope;
 
 /* Opens a scope in which operations are recorded. If it is open already, it is ended first, together with all scopes
- * opened above it. An open scope whose memory is being reused (the function that opened it returned) is ended too. */
+ * opened above it. So is an open scope whose memory is being reused: the function that opened it has returned. Raises, and
+ * opens nothing, while a backward runs. */
 AG_API void ag_begin_at(ag_place where, ag_scope *scope);
 /* The same, but nothing is recorded: evaluation, data preparation. Results of operations do not require gradients. */
 AG_API void ag_begin_no_grad_at(ag_place where, ag_scope *scope);
@@ -44,7 +45,7 @@ typedef struct ag_frame {
 } ag_frame;
 
 AG_API ag_frame ag_frame_begin(void);
-/* Ends the frame and returns `result`, which stays visible. */
+/* Ends the frame and returns `result`, which stays visible. A frame that is not of the innermost scope ends nothing. */
 AG_API ag_tensor ag_frame_end(ag_frame frame, ag_tensor result);
 /* The same for several results. */
 AG_API void ag_frame_end_n(ag_frame frame, int n, const ag_tensor *results);

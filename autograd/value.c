@@ -118,7 +118,9 @@ static void hold(ag_value *v, int visible, int saved)
     if (v->persistent) {
         platform_lock();
     }
-    v->visible += visible;
+    if (visible != 0) { /* not written without need: it is read without the lock */
+        v->visible += visible;
+    }
     v->saved += saved;
     if (v->visible == 0 && v->saved == 0) {
         unheld = v->storage;

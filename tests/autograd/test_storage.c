@@ -87,6 +87,27 @@ START_TEST(the_pool_follows_the_recent_peak)
 }
 END_TEST
 
+/* What comes every fifty steps is given back once, and then kept. */
+START_TEST(what_comes_rarely_is_kept_when_it_was_missed)
+{
+    ag_scope scope = { 0 };
+    int64_t allocs = 0;
+    for (int step = 0; step < 500; step++) {
+        ag_begin(&scope);
+        ag_zeros(AG_SHAPE(1 << 12), AG_UINT8);
+        if (step % 50 == 49) {
+            ag_zeros(AG_SHAPE(1 << 20), AG_UINT8);
+        }
+        if (step == 100) {
+            allocs = ag_memory().system_allocs;
+            ck_assert_int_eq(allocs, 3); /* the small one, and the large one twice */
+        }
+    }
+    ck_assert_int_eq(ag_memory().system_allocs, allocs);
+    ag_end(&scope);
+}
+END_TEST
+
 /* 64 TiB are refused in one place, what the system refuses in another. */
 START_TEST(huge_buffers_are_refused)
 {
@@ -248,6 +269,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, freed_buffers_are_used_again);
     tcase_add_test(tests, peak_is_the_most_at_a_time);
     tcase_add_test(tests, the_pool_follows_the_recent_peak);
+    tcase_add_test(tests, what_comes_rarely_is_kept_when_it_was_missed);
     tcase_add_test(tests, huge_buffers_are_refused);
     tcase_add_test(tests, no_tensor_stays_unreadable);
     tcase_add_test(tests, what_another_thread_frees_is_counted_off);
