@@ -119,7 +119,8 @@ AG_API void ag_release(ag_tensor t);
 /* Sets whether a leaf requires a gradient; read when an operation is recorded. Returns t. Raises for an operation's result
  * and for a type that is not floating. */
 AG_API ag_tensor ag_set_requires_grad_at(ag_place where, ag_tensor t, bool requires_grad);
-/* The gradient accumulated in a leaf (or in a value under ag_retain_grad), AG_NONE if there is none. Belongs to the leaf. */
+/* The gradient accumulated in a leaf (or in a value under ag_retain_grad), AG_NONE if there is none. Belongs to the leaf: it is
+ * not dropped, and its numbers change with the next backward. */
 AG_API ag_tensor ag_grad_of_at(ag_place where, ag_tensor t);
 /* Forgets a leaf's gradient: the next contribution overwrites (PyTorch's set_to_none). */
 AG_API void ag_zero_grad_at(ag_place where, ag_tensor t);
