@@ -60,10 +60,13 @@ static inline ag_place ag_place_make(const char *file, int line)
 #define AG_HERE ag_place_make(__FILE__, __LINE__)
 #endif
 
-/* The user's call that is being served on this thread; {NULL, 0} outside every call. */
+/* The user's call that is being served on this thread; between calls the last one noted with AG_NOTING, {NULL, 0} at first. */
 AG_API ag_place ag_caller(void);
 /* Sets it and returns the previous one, for libraries built on this one: an inner call then reports the outer line. */
 AG_API ag_place ag_caller_set(ag_place where);
+
+/* Notes the line of the call for functions that take no place of their own: AG_NOTING(f(x)). */
+#define AG_NOTING(call) ((void)ag_caller_set(AG_HERE), call)
 
 /* A handler gets the code, the whole message (valid during the call) and its own pointer. It must return. */
 typedef void (*ag_error_handler)(ag_error code, const char *message, void *user);

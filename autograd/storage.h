@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "compiler.h"
+#include "error.h"
 
 AG_EXTERN_C_BEGIN
 
@@ -31,6 +32,11 @@ AG_API void ag_memory_trim(void);
  * WENGERT_NUM_THREADS if set, else OMP_NUM_THREADS, else the number of processors. Results do not depend on it. */
 AG_API void ag_set_threads(int n);
 AG_API int ag_threads(void);
+
+/* Errors of the functions that take no place name the line of the call, too. */
+#ifndef WENGERT_INTERNAL
+#define ag_set_threads(...) AG_NOTING(ag_set_threads(__VA_ARGS__))
+#endif
 
 AG_EXTERN_C_END
 

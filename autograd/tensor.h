@@ -178,6 +178,13 @@ AG_API const char *ag_list_name(const ag_list *list, int64_t i); /* "" out of ra
 AG_API ag_tensor ag_list_find(const ag_list *list, const char *name); /* AG_NONE if there is none */
 AG_API void ag_list_free(ag_list *list);
 
+/* Errors of the functions that take no place name the line of the call, too. */
+#ifndef WENGERT_INTERNAL
+#define ag_drop(...) AG_NOTING(ag_drop(__VA_ARGS__))
+#define ag_list_new() AG_NOTING(ag_list_new())
+#define ag_list_add(...) AG_NOTING(ag_list_add(__VA_ARGS__))
+#endif
+
 AG_EXTERN_C_END
 
 #endif

@@ -118,6 +118,11 @@ AG_API int64_t data_loader_batches(const data_loader *loader); /* in one epoch *
 AG_API int64_t data_loader_samples(const data_loader *loader); /* in one epoch */
 AG_API void data_loader_free(data_loader *loader); /* also frees the set if nobody else holds it; NULL is fine */
 
+/* Errors of the functions that take no place name the line of the call, too. */
+#ifndef WENGERT_INTERNAL
+#define data_loader_rewind(...) AG_NOTING(data_loader_rewind(__VA_ARGS__))
+#endif
+
 AG_EXTERN_C_END
 
 #endif

@@ -29,6 +29,20 @@ AG_API void nn_init_kaiming_normal(ag_tensor w, double gain, nn_fan fan, ag_rng 
  * 0.01), "selu". Raises for another name. */
 AG_API double nn_init_gain(const char *nonlinearity, double param);
 
+/* Errors of the functions that take no place name the line of the call, too. */
+#ifndef WENGERT_INTERNAL
+#define nn_init_zeros(...) AG_NOTING(nn_init_zeros(__VA_ARGS__))
+#define nn_init_ones(...) AG_NOTING(nn_init_ones(__VA_ARGS__))
+#define nn_init_constant(...) AG_NOTING(nn_init_constant(__VA_ARGS__))
+#define nn_init_uniform(...) AG_NOTING(nn_init_uniform(__VA_ARGS__))
+#define nn_init_normal(...) AG_NOTING(nn_init_normal(__VA_ARGS__))
+#define nn_init_xavier_uniform(...) AG_NOTING(nn_init_xavier_uniform(__VA_ARGS__))
+#define nn_init_xavier_normal(...) AG_NOTING(nn_init_xavier_normal(__VA_ARGS__))
+#define nn_init_kaiming_uniform(...) AG_NOTING(nn_init_kaiming_uniform(__VA_ARGS__))
+#define nn_init_kaiming_normal(...) AG_NOTING(nn_init_kaiming_normal(__VA_ARGS__))
+#define nn_init_gain(...) AG_NOTING(nn_init_gain(__VA_ARGS__))
+#endif
+
 AG_EXTERN_C_END
 
 #endif

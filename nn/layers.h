@@ -62,6 +62,37 @@ AG_API void nn_sequential_append(nn_module *sequential, nn_module *child);
 AG_API int64_t nn_sequential_count(const nn_module *sequential);
 AG_API nn_module *nn_sequential_child(nn_module *sequential, int64_t i); /* borrowed */
 
+/* Errors of the functions that take no place name the line of the call, too. */
+#ifndef WENGERT_INTERNAL
+#define nn_linear(...) AG_NOTING(nn_linear(__VA_ARGS__))
+#define nn_linear_no_bias(...) AG_NOTING(nn_linear_no_bias(__VA_ARGS__))
+#define nn_conv2d(...) AG_NOTING(nn_conv2d(__VA_ARGS__))
+#define nn_conv2d_with(...) AG_NOTING(nn_conv2d_with(__VA_ARGS__))
+#define nn_max_pool2d(...) AG_NOTING(nn_max_pool2d(__VA_ARGS__))
+#define nn_max_pool2d_with(...) AG_NOTING(nn_max_pool2d_with(__VA_ARGS__))
+#define nn_avg_pool2d(...) AG_NOTING(nn_avg_pool2d(__VA_ARGS__))
+#define nn_avg_pool2d_with(...) AG_NOTING(nn_avg_pool2d_with(__VA_ARGS__))
+#define nn_adaptive_avg_pool2d(...) AG_NOTING(nn_adaptive_avg_pool2d(__VA_ARGS__))
+#define nn_flatten() AG_NOTING(nn_flatten())
+#define nn_identity() AG_NOTING(nn_identity())
+#define nn_dropout(...) AG_NOTING(nn_dropout(__VA_ARGS__))
+#define nn_batch_norm1d(...) AG_NOTING(nn_batch_norm1d(__VA_ARGS__))
+#define nn_batch_norm2d(...) AG_NOTING(nn_batch_norm2d(__VA_ARGS__))
+#define nn_relu() AG_NOTING(nn_relu())
+#define nn_leaky_relu(...) AG_NOTING(nn_leaky_relu(__VA_ARGS__))
+#define nn_elu(...) AG_NOTING(nn_elu(__VA_ARGS__))
+#define nn_gelu() AG_NOTING(nn_gelu())
+#define nn_silu() AG_NOTING(nn_silu())
+#define nn_sigmoid() AG_NOTING(nn_sigmoid())
+#define nn_tanh() AG_NOTING(nn_tanh())
+#define nn_softplus() AG_NOTING(nn_softplus())
+#define nn_softmax(...) AG_NOTING(nn_softmax(__VA_ARGS__))
+#define nn_log_softmax(...) AG_NOTING(nn_log_softmax(__VA_ARGS__))
+#define nn_sequential_from(...) AG_NOTING(nn_sequential_from(__VA_ARGS__))
+#define nn_sequential_append(...) AG_NOTING(nn_sequential_append(__VA_ARGS__))
+#define nn_sequential_child(...) AG_NOTING(nn_sequential_child(__VA_ARGS__))
+#endif
+
 AG_EXTERN_C_END
 
 #endif

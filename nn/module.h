@@ -135,6 +135,19 @@ AG_API uint64_t nn_hash(nn_module *m);
 AG_API ag_error nn_summary_at(ag_place where, nn_module *m, ag_shape input, FILE *stream);
 #define nn_summary(...) nn_summary_at(AG_HERE, __VA_ARGS__)
 
+/* Errors of the functions that take no place name the line of the call, too. */
+#ifndef WENGERT_INTERNAL
+#define nn_module_new(...) AG_NOTING(nn_module_new(__VA_ARGS__))
+#define nn_train(...) AG_NOTING(nn_train(__VA_ARGS__))
+#define nn_eval(...) AG_NOTING(nn_eval(__VA_ARGS__))
+#define nn_set_requires_grad(...) AG_NOTING(nn_set_requires_grad(__VA_ARGS__))
+#define nn_parameters(...) AG_NOTING(nn_parameters(__VA_ARGS__))
+#define nn_state(...) AG_NOTING(nn_state(__VA_ARGS__))
+#define nn_count_parameters(...) AG_NOTING(nn_count_parameters(__VA_ARGS__))
+#define nn_clone(...) AG_NOTING(nn_clone(__VA_ARGS__))
+#define nn_hash(...) AG_NOTING(nn_hash(__VA_ARGS__))
+#endif
+
 AG_EXTERN_C_END
 
 #endif

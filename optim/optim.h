@@ -92,6 +92,15 @@ AG_API void optim_clip_grad_value(optim *o, double max);
 
 AG_API void optim_free(optim *o); /* NULL is fine */
 
+/* Errors of the functions that take no place name the line of the call, too. */
+#ifndef WENGERT_INTERNAL
+#define optim_lr(...) AG_NOTING(optim_lr(__VA_ARGS__))
+#define optim_set_lr(...) AG_NOTING(optim_set_lr(__VA_ARGS__))
+#define optim_zero_grad(...) AG_NOTING(optim_zero_grad(__VA_ARGS__))
+#define optim_clip_grad_norm(...) AG_NOTING(optim_clip_grad_norm(__VA_ARGS__))
+#define optim_clip_grad_value(...) AG_NOTING(optim_clip_grad_value(__VA_ARGS__))
+#endif
+
 AG_EXTERN_C_END
 
 #endif
