@@ -10,7 +10,11 @@
 
 #include <wengert/wengert.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define STEPS 20 /* sanitizers are slow, and what they look for happens in every step */
+#else
 #define STEPS 100
+#endif
 #define BATCH 64
 
 /* ---- the generator of PyTorch: MT19937, and U(-b, b) from its low 24 bits ------------------------------------------------------ */
