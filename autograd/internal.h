@@ -261,6 +261,12 @@ static inline ag_value *ag_value_ref(ag_value *v)
     return v;
 }
 
+/* The stride of the next dimension outwards; an empty tensor's lengths may be larger than any memory. */
+static inline int64_t ag_next_stride(int64_t stride, int64_t size)
+{
+    return size <= 1 || stride > INT64_MAX / size ? stride : stride * size;
+}
+
 static inline void *ag_value_data(const ag_value *v)
 {
     return (char *)v->storage->data + (size_t)v->offset * ag_dtype_size((ag_dtype)v->dtype);

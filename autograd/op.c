@@ -162,7 +162,7 @@ static void order_like(ag_value *v, const int64_t *stride)
     int64_t step = 1;
     for (int k = v->ndim - 1; k >= 0; k--) {
         v->stride[order[k]] = step;
-        step *= v->size[order[k]] > 0 ? v->size[order[k]] : 1;
+        step = ag_next_stride(step, v->size[order[k]]);
     }
     ag_value_set_contiguous(v);
 }
@@ -248,7 +248,7 @@ bool ag_shape_unary(ag_call *call)
     for (int d = x->ndim - 1; d >= 0; d--) {
         v->size[d] = x->size[d];
         v->stride[d] = step;
-        step *= x->size[d] > 0 ? x->size[d] : 1;
+        step = ag_next_stride(step, x->size[d]);
     }
     if (!x->contiguous) {
         v->contiguous = true;

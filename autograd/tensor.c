@@ -200,8 +200,21 @@ ag_tensor ag_arange_at(ag_place where, int64_t n, ag_dtype dtype)
     return ag_handle(v);
 }
 
+/* Whether a place for numbers was given. */
+static bool given(ag_place where, const char *function, const void *pointer, int64_t count)
+{
+    if (pointer == NULL && count != 0) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: NULL was given for %lld elements", function, (long long)count);
+        return false;
+    }
+    return true;
+}
+
 ag_tensor ag_from_at(ag_place where, ag_shape shape, ag_dtype dtype, const void *data)
 {
+    if (ag_error_code() != AG_OK || !given(where, "ag_from", data, ag_shape_numel(shape))) {
+        return AG_NIL;
+    }
     ag_value *v = ag_value_in_scope(where, "ag_from", dtype, shape);
     if (v == NULL) {
         return AG_NIL;
@@ -388,6 +401,10 @@ void ag_drop(ag_tensor *slot)
 
 void ag_keep_at(ag_place where, ag_tensor *slot, ag_tensor t)
 {
+    if (slot == NULL) {
+        ag_error_raise(where, AG_ERROR_VALUE, "ag_keep: the slot is NULL");
+        return;
+    }
     const ag_value *held = ag_is_none(*slot) || ag_is_nil(*slot) ? NULL : ag_peek(*slot);
     if (held != NULL && held->visible > 0 && !held->in_slot) {
         ag_error_raise(where, AG_ERROR_LIFETIME, "ag_keep: the slot holds a tensor that belongs to %s",
@@ -513,7 +530,10 @@ ag_tensor ag_detach_at(ag_place where, ag_tensor t)
 
 ag_tensor ag_set_name_at(ag_place where, ag_tensor t, const char *name)
 {
-    ag_value *v = ag_resolve(where, "ag_set_name", t);
+    ag_value *v = name == NULL ? NULL : ag_resolve(where, "ag_set_name", t);
+    if (name == NULL) {
+        ag_error_raise(where, AG_ERROR_VALUE, "ag_set_name: the name is NULL");
+    }
     if (v == NULL) {
         return AG_NIL;
     }
@@ -634,7 +654,7 @@ static ag_array row_major(const ag_value *v, void *data, ag_dtype dtype, int64_t
     int64_t s = 1;
     for (int d = v->ndim - 1; d >= 0; d--) {
         stride[d] = s;
-        s *= v->size[d];
+        s = ag_next_stride(s, v->size[d]);
     }
     ag_array a = {data, dtype, v->ndim, v->numel, v->size, stride};
     return a;
@@ -643,7 +663,8 @@ static ag_array row_major(const ag_value *v, void *data, ag_dtype dtype, int64_t
 ag_error ag_read_at(ag_place where, ag_tensor t, void *buffer, int64_t count)
 {
     const ag_value *v = ag_resolve(where, "ag_read", t);
-    if (v == NULL || !count_ok(where, "ag_read", v, count)) {
+    if (v == NULL || !count_ok(where, "ag_read", v, count) ||
+        !given(where, "ag_read", buffer, count)) {
         return ag_error_code();
     }
     int64_t stride[AG_MAX_DIMS];
@@ -654,7 +675,8 @@ ag_error ag_read_at(ag_place where, ag_tensor t, void *buffer, int64_t count)
 ag_error ag_read_doubles_at(ag_place where, ag_tensor t, double *buffer, int64_t count)
 {
     const ag_value *v = ag_resolve(where, "ag_read_doubles", t);
-    if (v == NULL || !count_ok(where, "ag_read_doubles", v, count)) {
+    if (v == NULL || !count_ok(where, "ag_read_doubles", v, count) ||
+        !given(where, "ag_read_doubles", buffer, count)) {
         return ag_error_code();
     }
     int64_t stride[AG_MAX_DIMS];
@@ -683,7 +705,8 @@ static bool writable(ag_place where, const char *function, const ag_value *v)
 ag_error ag_write_at(ag_place where, ag_tensor t, const void *data, int64_t count)
 {
     ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_write", t);
-    if (v == NULL || !count_ok(where, "ag_write", v, count) || !writable(where, "ag_write", v)) {
+    if (v == NULL || !count_ok(where, "ag_write", v, count) ||
+        !given(where, "ag_write", data, count) || !writable(where, "ag_write", v)) {
         return ag_error_code();
     }
     int64_t stride[AG_MAX_DIMS];

@@ -210,7 +210,7 @@ void ag_value_set_contiguous(ag_value *v)
             v->contiguous = v->numel == 0;
             return;
         }
-        expected *= v->size[d];
+        expected = ag_next_stride(expected, v->size[d]);
     }
 }
 
@@ -227,7 +227,7 @@ bool ag_value_shape(ag_value *v, ag_dtype dtype, const ag_shape *shape)
     for (int d = shape->ndim - 1; d >= 0; d--) {
         v->size[d] = shape->size[d];
         v->stride[d] = stride;
-        stride *= shape->size[d] > 0 ? shape->size[d] : 1;
+        stride = ag_next_stride(stride, shape->size[d]);
     }
     v->contiguous = true;
     return true;

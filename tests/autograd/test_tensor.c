@@ -7,6 +7,32 @@
 
 static ag_scope scope;
 
+START_TEST(null_is_refused)
+{
+    ag_scope scope = { 0 };
+    ag_begin(&scope);
+    ag_from(AG_SHAPE(2), AG_FLOAT32, NULL);
+    ck_assert_msg(strstr(ag_error_message(), "ag_from: NULL was given for 2 elements (") != NULL, "%s", ag_error_message());
+    ag_error_clear();
+    ag_tensor t = ag_zeros(AG_SHAPE(2, 3), AG_FLOAT32);
+    ag_read(t, NULL, 6);
+    ck_assert_msg(strstr(ag_error_message(), "ag_read: NULL was given for 6 elements (") != NULL, "%s", ag_error_message());
+    ag_error_clear();
+    ag_write(t, NULL, 6);
+    ck_assert_msg(strstr(ag_error_message(), "ag_write: NULL was given for 6 elements (") != NULL, "%s", ag_error_message());
+    ag_error_clear();
+    ag_keep(NULL, t);
+    ck_assert_msg(strstr(ag_error_message(), "ag_keep: the slot is NULL (") != NULL, "%s", ag_error_message());
+    ag_error_clear();
+    ag_set_name(t, NULL);
+    ck_assert_msg(strstr(ag_error_message(), "ag_set_name: the name is NULL (") != NULL, "%s", ag_error_message());
+    ag_error_clear();
+    /* Lengths whose product with nothing is nothing. */
+    ck_assert_int_eq(ag_numel(ag_relu(ag_zeros(AG_SHAPE(0, INT64_MAX, INT64_MAX), AG_FLOAT64))), 0);
+    ag_end(&scope);
+}
+END_TEST
+
 START_TEST(constructors_fill)
 {
     ag_begin(&scope);
@@ -563,6 +589,7 @@ END_TEST
 
 static void add(TCase *tests)
 {
+    tcase_add_test(tests, null_is_refused);
     tcase_add_test(tests, constructors_fill);
     tcase_add_test(tests, questions_are_answered);
     tcase_add_test(tests, like_follows_the_memory_order);
