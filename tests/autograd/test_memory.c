@@ -26,20 +26,12 @@
 static atomic_bool counting;
 static atomic_long calls;
 
-/* LLVM's OpenMP runtime, which comes with clang, allocates for itself in every parallel region; GCC's does not. */
-static bool from_llvm_openmp(const void *caller)
+static void count_call(void)
 {
-    Dl_info info;
-    return dladdr(caller, &info) != 0 && info.dli_fname != NULL && strstr(info.dli_fname, "libomp") != NULL;
-}
-
-static void count_call_from(const void *caller)
-{
-    if (atomic_load_explicit(&counting, memory_order_relaxed) && !from_llvm_openmp(caller)) {
+    if (atomic_load_explicit(&counting, memory_order_relaxed)) {
         atomic_fetch_add(&calls, 1);
     }
 }
-#define count_call() count_call_from(__builtin_return_address(0))
 
 /* dlsym() itself may want memory before the real functions are known: a little, which is never given back. */
 static char early[4096];
