@@ -77,10 +77,10 @@ done
 # Links to files lead somewhere, in the README of every folder.
 while read -r page; do
     while read -r link; do
-        if [[ ! -e $root/$(dirname "$page")/$link ]]; then
+        if [[ $link != *://* && ! -e $root/$(dirname "$page")/$link ]]; then
             printf '%s links to %s, which is not there\n' "$page" "$link" >&2
             exit 1
         fi
-    done < <(grep -oE '\]\([^):#]+' "$root/$page" | cut -c3-)
+    done < <(grep -oE '\]\([^)#]+' "$root/$page" | cut -c3-)
 done < <(cd "$root" && find . -name README.md -not -path './build/*')
 printf '%d commands run, %d programs compiled and run\n' "$run" "$compiled"
