@@ -136,7 +136,7 @@ if CC=gcc built 'gcc, optimised, warnings are errors' gcc "$build/gcc" -Dtests=e
     tests 'tests, optimised' gcc-tests "$build/gcc"
 fi
 if CC=gcc built 'gcc, sanitizers' sanitize "$build/sanitize" -Dtests=enabled \
-    -Dbuildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Dmultiversion=disabled \
+    -Ddebug=true -Doptimization=1 -Db_sanitize=address,undefined -Dmultiversion=disabled \
     "-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer"; then
     CK_TIMEOUT_MULTIPLIER=5 tests 'tests, addresses, leaks, undefined behaviour' sanitize-tests "$build/sanitize" --no-suite project \
         --timeout-multiplier 5

@@ -121,8 +121,7 @@ static void GEMM(blis)(int threads, int64_t m, int64_t n, int64_t k, const T *a,
     int team = stripes < 2 ? 1 : threads_for(threads, m * n * k);
     K_PARALLEL_FOR_UNEVEN(team, (int64_t s = 0; s < stripes; s++), {
         int64_t at = s * stripe, now = extent - at < stripe ? extent - at : stripe;
-        rntm_t rntm;
-        bli_rntm_init(&rntm);
+        rntm_t rntm = BLIS_RNTM_INITIALIZER; /* bli_rntm_init() is another function since BLIS 1.0 */
         bli_rntm_set_num_threads(1, &rntm);
         T one = 1, factor = beta;
         if (by_rows) {
