@@ -1,7 +1,8 @@
 /*
  * The proof, from the table: every sample of every operation against PyTorch's values and gradients and against numerical
  * derivatives of first and second order, in every memory layout; every refusal with its message. With --dump it writes the
- * samples for tests/golden/make_samples.py.
+ * samples, all or those of the families named, for tests/golden/make_samples.py; with names or --all it checks those in this
+ * process and says the worst errors.
  */
 #include <check.h>
 #include <math.h>
@@ -12,7 +13,7 @@
 
 #include "samples_driver.h"
 
-#define MAX_SETS 256
+#define MAX_SETS 512
 #define MAX_FAILURES 100
 
 /* ---- counting and reporting ----------------------------------------------------------------------------------------------- */
@@ -22,7 +23,7 @@ static double worst64, worst32, worst_first, worst_second;
 
 static void differs(const ag_samples *s, const char *format, ...)
 {
-    static const char *const layouts[] = {"row-major", "transposed", "strided"};
+    static const char *const layouts[] = {"row-major", "transposed", "strided", "expanded", "copied"};
     va_list arguments;
     va_start(arguments, format);
     if (failures++ < MAX_FAILURES) {
@@ -42,16 +43,29 @@ static void quiet(ag_error code, const char *message, void *user)
 
 /* ---- PyTorch's values -------------------------------------------------------------------------------------------------------- */
 
-/* A line "sample <set> <text>" is followed by "result <n> values…" and "grad <input> <n> values…", until "end". */
+/* Samples of autograd/ops/<family>.c have their values in golden/samples/<family>.txt. There, a line "sample <set> <text>" is
+ * followed by "result <n> values…" and "grad <input> <n> values…", until "end". */
 struct reference {
-    char *text; /* the whole file */
+    char family[64];
+    char *text; /* the whole file; NULL if there is none */
     size_t size;
 };
 
-static struct reference reference_load(void)
+/* "loss" of ".../autograd/ops/loss.c". */
+static void family_of(const ag_sample_set *set, char *family, size_t bytes)
 {
-    struct reference r = {NULL, 0};
-    FILE *f = fopen(TESTS_GOLDEN "/samples.txt", "rb");
+    const char *name = strrchr(set->file, '/');
+    name = name != NULL ? name + 1 : set->file;
+    snprintf(family, bytes, "%.*s", (int)strcspn(name, "."), name);
+}
+
+static struct reference reference_load(const ag_sample_set *set)
+{
+    struct reference r = {"", NULL, 0};
+    char path[512];
+    family_of(set, r.family, sizeof(r.family));
+    snprintf(path, sizeof(path), "%s/samples/%s.txt", TESTS_GOLDEN, r.family);
+    FILE *f = fopen(path, "rb");
     if (f == NULL) {
         return r;
     }
@@ -94,17 +108,10 @@ static double *reference_values(const char *at, const char *key, int64_t *n)
     return NULL;
 }
 
-static void compare(const ag_samples *s, const char *what, ag_tensor t, const char *at, const char *key)
+/* ‖got − wanted‖∞ / ‖wanted‖∞; infinities and NaN must be the same. */
+static double distance(const double *got, const double *wanted, int64_t count)
 {
-    int64_t n = -1, count = ag_numel(t);
-    double *wanted = reference_values(at, key, &n);
-    if (wanted == NULL || n != count) {
-        differs(s, "%s has %lld elements, PyTorch's %lld", what, (long long)count, (long long)n);
-        free(wanted);
-        return;
-    }
-    double *got = calloc((size_t)count + 1, sizeof(double)), scale = 0, worst = 0;
-    ag_read_doubles(t, got, count);
+    double scale = 0, worst = 0;
     for (int64_t k = 0; k < count; k++) {
         if (isfinite(wanted[k])) {
             scale = fmax(scale, fabs(wanted[k]));
@@ -117,16 +124,60 @@ static void compare(const ag_samples *s, const char *what, ag_tensor t, const ch
             worst = isnan(error) ? INFINITY : error;
         }
     }
+    return worst;
+}
+
+static double *read_all(ag_tensor t)
+{
+    int64_t count = ag_numel(t);
+    double *values = calloc((size_t)count + 1, sizeof(double));
+    ag_read_doubles(t, values, count);
+    return values;
+}
+
+static void compare(const ag_samples *s, const char *what, ag_tensor t, const char *at, const char *key)
+{
+    int64_t n = -1, count = ag_numel(t);
+    double *wanted = reference_values(at, key, &n);
+    if (wanted == NULL || n != count) {
+        differs(s, "%s has %lld elements, PyTorch's %lld", what, (long long)count, (long long)n);
+        free(wanted);
+        return;
+    }
+    double *got = read_all(t), worst = distance(got, wanted, count);
     bool wide = s->dtype == AG_FLOAT64 || !ag_dtype_is_float(ag_dtype_of(t));
-    double tolerance = wide ? 1e-12 : 1e-5;
+    double tolerance = wide ? 1e-12 : 1e-5, looser = wide ? s->looser64 : s->looser32;
+    tolerance = looser > 0 ? looser : tolerance;
     double *record = wide ? &worst64 : &worst32;
-    *record = fmax(*record, isfinite(worst) ? worst : 0);
+    *record = fmax(*record, isfinite(worst) && looser == 0 ? worst : 0);
     checks++;
     if (!(worst <= tolerance)) {
         differs(s, "%s differs from PyTorch's by %g of its largest element", what, worst);
     }
     free(wanted);
     free(got);
+}
+
+/* The rule as it is recorded, for gradients of gradients, may take another way than the fast one: the numbers are the same. */
+static void against_recorded(ag_samples *s, ag_tensor value, int i, ag_tensor fast)
+{
+    if (s->set->op != NULL && s->set->op->orders < 2) {
+        return;
+    }
+    ag_backward_config config = ag_backward_defaults();
+    config.create_graph = config.allow_unused = true;
+    ag_tensor leaf = s->input[i].leaf, g;
+    if (ag_grad(value, 1, &leaf, &g, config) != AG_OK) {
+        return;
+    }
+    g = ag_is_none(g) ? ag_zeros_like(leaf) : g;
+    double *a = read_all(g), *b = read_all(fast), error = distance(a, b, ag_numel(g));
+    checks++;
+    if (!(error <= (s->dtype == AG_FLOAT64 ? 1e-12 : 2e-5))) {
+        differs(s, "grad %s: the recorded rule and the fast one differ by %g of the largest element", s->input[i].name, error);
+    }
+    free(a);
+    free(b);
 }
 
 static void against_pytorch(ag_samples *s, const struct reference *r)
@@ -166,6 +217,7 @@ static void against_pytorch(ag_samples *s, const struct reference *r)
         view.input[i].leaf = g;
         snprintf(key, sizeof(key), "grad %s", s->input[i].name);
         compare(s, key, samples_view(&view, i), at, key);
+        against_recorded(s, value, i, g);
     }
     if (ag_error_code() != AG_OK) {
         differs(s, "%s", ag_error_message());
@@ -224,6 +276,65 @@ static void against_differences(ag_samples *s, int order)
     }
 }
 
+/* ---- expanded inputs ------------------------------------------------------------------------------------------------------------- */
+
+/* Values and gradients of one run, one after the other. */
+static double *run_flat(ag_samples *s, int64_t *n)
+{
+    ag_scope scope = {0};
+    double *all = NULL;
+    ag_tensor parts[SAMPLE_RESULTS + SAMPLE_INPUTS];
+    int count = 0;
+    *n = 0;
+    ag_begin(&scope);
+    samples_run(s);
+    for (int i = 0; i < s->results; i++) {
+        parts[count++] = s->result[i];
+    }
+    ag_tensor value = samples_objective(s);
+    ag_backward_config config = ag_backward_defaults();
+    config.retain_graph = config.allow_unused = true;
+    bool differentiable = ag_error_code() == AG_OK && !ag_is_none(value) && ag_requires_grad(value);
+    for (int i = 0; i < s->inputs && differentiable && ag_error_code() == AG_OK; i++) {
+        ag_tensor leaf = s->input[i].leaf, g;
+        if (s->input[i].differentiable && ag_grad(value, 1, &leaf, &g, config) == AG_OK && !ag_is_none(g)) {
+            parts[count++] = g;
+        }
+    }
+    for (int i = 0; i < count && ag_error_code() == AG_OK; i++) {
+        int64_t more = ag_numel(parts[i]);
+        all = realloc(all, (size_t)(*n + more + 1) * sizeof(double));
+        ag_read_doubles(parts[i], all + *n, more);
+        *n += more;
+    }
+    ag_end(&scope);
+    return all;
+}
+
+static void against_copied(const ag_sample_set *set, int i)
+{
+    ag_samples expanded, copied;
+    int64_t n, m;
+    samples_open(&expanded, set, i, AG_FLOAT64, LAYOUT_EXPANDED);
+    double *a = run_flat(&expanded, &n);
+    if (ag_error_code() != AG_OK) {
+        differs(&expanded, "%s", ag_error_message());
+        ag_error_clear();
+    }
+    samples_open(&copied, set, i, AG_FLOAT64, LAYOUT_COPIED);
+    double *b = run_flat(&copied, &m);
+    ag_error_clear();
+    double error = n == m ? distance(a, b, n) : INFINITY;
+    checks++;
+    if (!(error <= 1e-12)) {
+        differs(&expanded, "the results differ from those of a copy by %g of the largest element", error);
+    }
+    free(a);
+    free(b);
+    samples_close(&expanded);
+    samples_close(&copied);
+}
+
 /* ---- refusals ------------------------------------------------------------------------------------------------------------------- */
 
 static void refusal(ag_samples *s)
@@ -263,6 +374,19 @@ static bool block_refuses(const ag_sample_set *set, int i)
     return s.refuses;
 }
 
+static int samples_checked, samples_looser;
+
+static void note_looser(const ag_samples *s)
+{
+    if (s->reason == NULL) {
+        return;
+    }
+    samples_looser++;
+    if (s->looser64 > 1e-9 || s->looser32 > 1e-3) {
+        differs(s, "a tolerance of %g and %g is too loose", s->looser64, s->looser32);
+    }
+}
+
 static void check_set(const ag_sample_set *set, const struct reference *r)
 {
     for (int i = 0, n = samples_count(set); i < n; i++) {
@@ -282,21 +406,49 @@ static void check_set(const ag_sample_set *set, const struct reference *r)
             if (set->op == NULL || set->op->orders >= 2) {
                 against_differences(&s, 2);
             }
+            if (layout == LAYOUT_ROW_MAJOR) {
+                samples_checked++;
+                note_looser(&s);
+            }
             samples_close(&s);
         }
+        against_copied(set, i);
     }
 }
 
 START_TEST(every_sample_agrees)
 {
-    struct reference r = reference_load();
-    ck_assert_msg(r.text != NULL, "cannot read %s", TESTS_GOLDEN "/samples.txt");
+    struct reference r = reference_load(sets[_i]);
+    ck_assert_msg(r.text != NULL, "cannot read %s/samples/%s.txt", TESTS_GOLDEN, r.family);
     int64_t live = ag_memory().live_buffers;
     failures = 0;
     check_set(sets[_i], &r);
     free(r.text);
     ck_assert_msg(failures == 0, "%s: %d failures", sets[_i]->name, failures);
     ck_assert_int_eq(ag_memory().live_buffers, live);
+}
+END_TEST
+
+/* Tolerances above the usual ones are exceptions: at most 3 % of all samples. */
+START_TEST(few_samples_are_looser)
+{
+    int all = 0, looser = 0;
+    for (int j = 0; j < set_count; j++) {
+        for (int k = 0, n = samples_count(sets[j]); k < n; k++) {
+            ag_samples s;
+            samples_open(&s, sets[j], k, AG_FLOAT64, LAYOUT_ROW_MAJOR);
+            ag_scope scope = {0};
+            ag_begin(&scope);
+            samples_run(&s);
+            ag_error_clear();
+            ag_end(&scope);
+            samples_close(&s);
+            all += !s.refuses;
+            looser += !s.refuses && s.reason != NULL;
+        }
+    }
+    ck_assert_int_gt(all, 0);
+    ck_assert_msg(looser * 100 <= 3 * all, "%d of %d samples ask for looser tolerances", looser, all);
 }
 END_TEST
 
@@ -358,12 +510,30 @@ static void dump_sample(ag_samples *s)
     samples_close(s);
 }
 
+/* Whether the set, or its family, is among the names; no names: every set is. */
+static bool chosen(const ag_sample_set *set, int n, char *const *names)
+{
+    char family[64];
+    family_of(set, family, sizeof(family));
+    bool found = n == 0;
+    for (int i = 0; i < n; i++) {
+        found = found || strcmp(set->name, names[i]) == 0 || strcmp(family, names[i]) == 0;
+    }
+    return found;
+}
+
 int main(int argc, char **argv)
 {
     ag_error_set_handler(quiet, NULL);
     set_count = samples_sets(sets, MAX_SETS);
     if (argc > 1 && strcmp(argv[1], "--dump") == 0) {
         for (int j = 0; j < set_count; j++) {
+            if (!chosen(sets[j], argc - 2, argv + 2)) {
+                continue;
+            }
+            char family[64];
+            family_of(sets[j], family, sizeof(family));
+            printf("family %s\n", family);
             for (int k = 0, n = samples_count(sets[j]); k < n; k++) {
                 ag_samples s;
                 samples_open(&s, sets[j], k, AG_FLOAT64, LAYOUT_ROW_MAJOR);
@@ -372,22 +542,27 @@ int main(int argc, char **argv)
         }
         return 0;
     }
-    if (argc > 1) { /* one set by name, in this process, with the worst errors */
-        struct reference r = reference_load();
+    if (argc > 1) { /* sets by name or family, in this process, with the worst errors */
+        bool all = strcmp(argv[1], "--all") == 0;
+        int checked = 0;
         for (int j = 0; j < set_count; j++) {
-            if (strcmp(sets[j]->name, argv[1]) == 0 || strcmp(argv[1], "--all") == 0) {
+            if (chosen(sets[j], all ? 0 : argc - 1, argv + 1)) {
+                struct reference r = reference_load(sets[j]);
                 check_set(sets[j], &r);
+                free(r.text);
+                checked++;
             }
         }
-        free(r.text);
-        printf("%d sets, %d checks, %d failures; worst: %g and %g of PyTorch (float64, float32), %g and %g numerically\n",
-               set_count, checks, failures, worst64, worst32, worst_first, worst_second);
+        printf("%d sets, %d samples (%d of them looser), %d checks, %d failures; worst: %g and %g of PyTorch (float64, float32), "
+               "%g and %g numerically\n",
+               checked, samples_checked, samples_looser, checks, failures, worst64, worst32, worst_first, worst_second);
         return failures > 0;
     }
     Suite *suite = suite_create("samples");
     TCase *tcase = tcase_create("table");
     tcase_set_timeout(tcase, 600);
     tcase_add_test(tcase, every_operation_has_samples);
+    tcase_add_test(tcase, few_samples_are_looser);
     tcase_add_loop_test(tcase, every_sample_agrees, 0, set_count);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -1,11 +1,15 @@
 #!/usr/bin/python3
-"""Makes tests/golden/samples.txt: PyTorch's values and gradients for every sample of every operation.
+"""Makes tests/golden/samples/<family>.txt: PyTorch's values and gradients for every sample of every operation. <family> is the
+name of the file in autograd/ops that has the samples.
 
-    test_samples --dump | make_samples.py > tests/golden/samples.txt
+    test_samples --dump | make_samples.py                   all families
+    test_samples --dump loss norm | make_samples.py         these
 
 The samples come from the C side with their inputs; the text of each is the same computation in PyTorch's words. Everything is float64.
 The gradients are those of the sum of all floating results, element i weighted by cos(1 + 0.7 i)."""
+import io
 import math
+import os
 import sys
 
 import torch
@@ -18,16 +22,16 @@ def numbers(t):
     return " ".join("%.17g" % x for x in t.detach().to(torch.float64).flatten().tolist())
 
 
-def evaluate(name, text, inputs):
+def evaluate(out, name, text, inputs):
     torch.manual_seed(0)
     scope = {"torch": torch, "F": F, "math": math}
     scope.update(inputs)
     results = eval(text, scope)
     if not isinstance(results, (tuple, list)):
         results = (results,)
-    print("sample %s %s" % (name, text))
+    out.write("sample %s %s\n" % (name, text))
     for i, r in enumerate(results):
-        print("result %d %d %s" % (i, r.numel(), numbers(r)))
+        out.write("result %d %d %s\n" % (i, r.numel(), numbers(r)))
     total, at = None, 0
     for r in results:
         if r.is_floating_point():
@@ -39,17 +43,24 @@ def evaluate(name, text, inputs):
         grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
         for (k, v), g in zip(leaves.items(), grads):
             g = torch.zeros_like(v) if g is None else g
-            print("grad %s %d %s" % (k, g.numel(), numbers(g)))
-    print("end")
+            out.write("grad %s %d %s\n" % (k, g.numel(), numbers(g)))
+    out.write("end\n")
 
 
 def main():
     name = text = None
-    inputs = {}
-    print("# Made by make_samples.py with PyTorch " + torch.__version__)
+    inputs, out = {}, {}
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
+    os.makedirs(folder, exist_ok=True)
+    family = None
     for line in sys.stdin:
         word, _, rest = line.rstrip("\n").partition(" ")
-        if word == "sample":
+        if word == "family":
+            family = rest
+            if family not in out:
+                out[family] = io.StringIO()
+                out[family].write("# Made by make_samples.py with PyTorch %s\n" % torch.__version__)
+        elif word == "sample":
             name, _, text = rest.partition(" ")
             inputs = {}
         elif word == "input":
@@ -59,9 +70,12 @@ def main():
             inputs[key] = t.requires_grad_(grad == "1")
         elif word == "end":
             try:
-                evaluate(name, text, inputs)
+                evaluate(out[family], name, text, inputs)
             except Exception as error:
                 sys.exit("%s: %s: %s" % (name, text, error))
+    for family, text in out.items():
+        with open(os.path.join(folder, family + ".txt"), "w") as f:
+            f.write(text.getvalue())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+/*
+ * Operations on each element: arithmetic, functions, comparisons.
+ */
+#ifndef WENGERT_AUTOGRAD_OPS_ELEMENTWISE_H
+#define WENGERT_AUTOGRAD_OPS_ELEMENTWISE_H
+
+#include "../tensor.h"
+
+AG_EXTERN_C_BEGIN
+
+/* ---- element-wise, two operands ------------------------------------------------------------------------------------ */
+
+AG_API ag_tensor ag_add_at(ag_place where, ag_tensor a, ag_tensor b); /* a + b; all types */
+AG_API ag_tensor ag_sub_at(ag_place where, ag_tensor a, ag_tensor b); /* a - b; all types */
+AG_API ag_tensor ag_mul_at(ag_place where, ag_tensor a, ag_tensor b); /* a * b; all types */
+AG_API ag_tensor ag_div_at(ag_place where, ag_tensor a, ag_tensor b); /* a / b */
+AG_API ag_tensor ag_pow_at(ag_place where, ag_tensor a, ag_tensor b); /* a^b; the gradient of b is 0 where a = 0 and b >= 0 */
+/* The larger and the smaller; where equal, the gradient is shared half and half, as in PyTorch. NaN wins. */
+AG_API ag_tensor ag_maximum_at(ag_place where, ag_tensor a, ag_tensor b);
+AG_API ag_tensor ag_minimum_at(ag_place where, ag_tensor a, ag_tensor b);
+/* Comparisons of any type give uint8 0 or 1; not differentiable. */
+AG_API ag_tensor ag_eq_at(ag_place where, ag_tensor a, ag_tensor b);
+AG_API ag_tensor ag_ne_at(ag_place where, ag_tensor a, ag_tensor b);
+AG_API ag_tensor ag_lt_at(ag_place where, ag_tensor a, ag_tensor b);
+AG_API ag_tensor ag_le_at(ag_place where, ag_tensor a, ag_tensor b);
+AG_API ag_tensor ag_gt_at(ag_place where, ag_tensor a, ag_tensor b);
+AG_API ag_tensor ag_ge_at(ag_place where, ag_tensor a, ag_tensor b);
+/* condition (uint8) ? a : b. */
+AG_API ag_tensor ag_where_at(ag_place where, ag_tensor condition, ag_tensor a, ag_tensor b);
+#define ag_add(...) ag_add_at(AG_HERE, __VA_ARGS__)
+#define ag_sub(...) ag_sub_at(AG_HERE, __VA_ARGS__)
+#define ag_mul(...) ag_mul_at(AG_HERE, __VA_ARGS__)
+#define ag_div(...) ag_div_at(AG_HERE, __VA_ARGS__)
+#define ag_pow(...) ag_pow_at(AG_HERE, __VA_ARGS__)
+#define ag_maximum(...) ag_maximum_at(AG_HERE, __VA_ARGS__)
+#define ag_minimum(...) ag_minimum_at(AG_HERE, __VA_ARGS__)
+#define ag_eq(...) ag_eq_at(AG_HERE, __VA_ARGS__)
+#define ag_ne(...) ag_ne_at(AG_HERE, __VA_ARGS__)
+#define ag_lt(...) ag_lt_at(AG_HERE, __VA_ARGS__)
+#define ag_le(...) ag_le_at(AG_HERE, __VA_ARGS__)
+#define ag_gt(...) ag_gt_at(AG_HERE, __VA_ARGS__)
+#define ag_ge(...) ag_ge_at(AG_HERE, __VA_ARGS__)
+#define ag_where(...) ag_where_at(AG_HERE, __VA_ARGS__)
+
+/* ---- element-wise, a tensor and a number --------------------------------------------------------------------------- */
+
+AG_API ag_tensor ag_add_scalar_at(ag_place where, ag_tensor x, double c); /* x + c; all types (c is cast) */
+AG_API ag_tensor ag_mul_scalar_at(ag_place where, ag_tensor x, double c); /* c x; all types (c is cast) */
+AG_API ag_tensor ag_pow_scalar_at(ag_place where, ag_tensor x, double p); /* x^p */
+AG_API ag_tensor ag_clamp_at(ag_place where, ag_tensor x, double low, double high); /* min(max(x, low), high) */
+#define ag_add_scalar(...) ag_add_scalar_at(AG_HERE, __VA_ARGS__)
+#define ag_mul_scalar(...) ag_mul_scalar_at(AG_HERE, __VA_ARGS__)
+#define ag_pow_scalar(...) ag_pow_scalar_at(AG_HERE, __VA_ARGS__)
+#define ag_clamp(...) ag_clamp_at(AG_HERE, __VA_ARGS__)
+
+/* ---- element-wise, one operand ------------------------------------------------------------------------------------- */
+
+AG_API ag_tensor ag_neg_at(ag_place where, ag_tensor x);        /* -x; float and int64 */
+AG_API ag_tensor ag_reciprocal_at(ag_place where, ag_tensor x); /* 1 / x */
+AG_API ag_tensor ag_square_at(ag_place where, ag_tensor x);     /* x^2 */
+AG_API ag_tensor ag_sqrt_at(ag_place where, ag_tensor x);
+AG_API ag_tensor ag_rsqrt_at(ag_place where, ag_tensor x); /* 1 / sqrt(x) */
+AG_API ag_tensor ag_exp_at(ag_place where, ag_tensor x);
+AG_API ag_tensor ag_log_at(ag_place where, ag_tensor x); /* natural */
+AG_API ag_tensor ag_sin_at(ag_place where, ag_tensor x);
+AG_API ag_tensor ag_cos_at(ag_place where, ag_tensor x);
+AG_API ag_tensor ag_erf_at(ag_place where, ag_tensor x);
+AG_API ag_tensor ag_abs_at(ag_place where, ag_tensor x);  /* float and int64; derivative 0 at 0 */
+AG_API ag_tensor ag_sign_at(ag_place where, ag_tensor x); /* -1, 0, 1; derivative 0 */
+/* Converts the element type; differentiable between floating types. Returns x itself if it has the type already. */
+AG_API ag_tensor ag_cast_at(ag_place where, ag_tensor x, ag_dtype dtype);
+#define ag_neg(...) ag_neg_at(AG_HERE, __VA_ARGS__)
+#define ag_reciprocal(...) ag_reciprocal_at(AG_HERE, __VA_ARGS__)
+#define ag_square(...) ag_square_at(AG_HERE, __VA_ARGS__)
+#define ag_sqrt(...) ag_sqrt_at(AG_HERE, __VA_ARGS__)
+#define ag_rsqrt(...) ag_rsqrt_at(AG_HERE, __VA_ARGS__)
+#define ag_exp(...) ag_exp_at(AG_HERE, __VA_ARGS__)
+#define ag_log(...) ag_log_at(AG_HERE, __VA_ARGS__)
+#define ag_sin(...) ag_sin_at(AG_HERE, __VA_ARGS__)
+#define ag_cos(...) ag_cos_at(AG_HERE, __VA_ARGS__)
+#define ag_erf(...) ag_erf_at(AG_HERE, __VA_ARGS__)
+#define ag_abs(...) ag_abs_at(AG_HERE, __VA_ARGS__)
+#define ag_sign(...) ag_sign_at(AG_HERE, __VA_ARGS__)
+#define ag_cast(...) ag_cast_at(AG_HERE, __VA_ARGS__)
+
+AG_EXTERN_C_END
+
+#endif
