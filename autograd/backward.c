@@ -24,6 +24,7 @@ struct ag_sweep {
     bool accumulate; /* into leaves (ag_backward); else only what leads to the chosen inputs (ag_grad) */
     bool create, retain;
     int64_t remaining; /* nodes with a pending gradient */
+    ag_value **collected; /* what the running rule gave to each input, while a hook is to see it; else NULL */
 };
 
 ag_backward_config ag_backward_defaults(void)
@@ -34,22 +35,52 @@ ag_backward_config ag_backward_defaults(void)
 
 /* ---- gradients that arrive ------------------------------------------------------------------------------------------------- */
 
-static void drop_pending(ag_value *v)
+static void drop_pending(ag_value **slot)
 {
-    ag_value *p = v->pending;
+    ag_value *p = *slot;
     if (p != NULL) {
-        v->pending = NULL;
+        *slot = NULL;
         ag_value_unsave(p);
         ag_value_unref(p);
     }
 }
 
-static void set_pending(ag_value *v, ag_value *g)
+static void set_pending(ag_value **slot, ag_value *g)
 {
     ag_value_ref(g);
     ag_value_save(g);
-    drop_pending(v);
-    v->pending = g;
+    drop_pending(slot);
+    *slot = g;
+}
+
+/* Where a gradient is going: to an output of a node, or to a leaf. */
+struct edge {
+    ag_node *producer; /* NULL: a leaf */
+    int output;
+    ag_value *value;
+};
+
+static struct edge edge_of_input(const struct ag_node_input *input)
+{
+    struct edge e = {input->producer, input->output, input->value};
+    return e;
+}
+
+static struct edge edge_of_value(ag_value *v)
+{
+    struct edge e = {v->producer, v->output, v};
+    return e;
+}
+
+static ag_value **pending_slot(struct edge e)
+{
+    return e.producer != NULL ? &e.producer->pending_grad[e.output] : &e.value->pending;
+}
+
+/* Whether ag_grad() was asked for the gradient there. */
+static bool is_target(struct edge e)
+{
+    return e.producer != NULL ? (e.producer->targets >> e.output & 1) != 0 : e.value->target;
 }
 
 /* Whether nobody else can see this pending gradient, so that it may be added into. */
@@ -112,9 +143,10 @@ static ag_value *sum(ag_value *a, ag_value *b)
     return ag_is_nil(t) ? NULL : ag_peek(t);
 }
 
-static bool to_leaf(const ag_sweep *s, const ag_value *v)
+/* Whether what arrives is added up in the leaf at once. Hooks see a leaf's gradient when it is complete. */
+static bool to_leaf(const ag_sweep *s, struct edge e)
 {
-    return v->producer == NULL && s->accumulate;
+    return e.producer == NULL && s->accumulate && e.value->hooks == NULL;
 }
 
 static void graph_was_freed(ag_place where, const char *function, const ag_node *node)
@@ -126,11 +158,27 @@ static void graph_was_freed(ag_place where, const char *function, const ag_node 
                    node->freed_where.file != NULL ? node->freed_where.file : "?", node->freed_where.line);
 }
 
-/* Notes that v's producer has a gradient to work on. */
-static bool announce(ag_sweep *s, ag_value *v)
+/* Hooks of a leaf see its gradient when the sweep is over. */
+static bool wait_for_hooks(const ag_sweep *s, const ag_value *leaf)
 {
-    ag_node *producer = v->producer;
-    if (producer == NULL || producer->pending || (!s->accumulate && !producer->needed)) {
+    ag_context *ctx = s->ctx;
+    void *array = ctx->hooked;
+    if (!ag_grow(&array, ctx->hooked_count, &ctx->hooked_capacity, sizeof(*ctx->hooked))) {
+        return false;
+    }
+    ctx->hooked = array;
+    ctx->hooked[ctx->hooked_count++] = leaf->id;
+    return true;
+}
+
+/* Notes that the producer has a gradient to work on. */
+static bool announce(ag_sweep *s, struct edge e)
+{
+    ag_node *producer = e.producer;
+    if (producer == NULL) {
+        return e.value->hooks == NULL || e.value->pending != NULL || wait_for_hooks(s, e.value);
+    }
+    if (producer->pending || (!s->accumulate && !producer->needed)) {
         return true;
     }
     if (producer->state == AG_NODE_FREED) {
@@ -142,23 +190,24 @@ static bool announce(ag_sweep *s, ag_value *v)
     return true;
 }
 
-static void contribute(ag_sweep *s, ag_value *v, ag_value *g)
+static void contribute(ag_sweep *s, struct edge e, ag_value *g)
 {
-    if (to_leaf(s, v)) {
-        add_to_leaf(s, v, g);
+    if (to_leaf(s, e)) {
+        add_to_leaf(s, e.value, g);
         return;
     }
-    if (!announce(s, v)) {
+    if (!announce(s, e)) {
         return;
     }
-    if (v->pending == NULL) {
-        set_pending(v, g);
-    } else if (!s->create && exclusive(v->pending)) {
-        ag_array_accumulate(ag_value_array(v->pending), ag_value_array(g));
+    ag_value **slot = pending_slot(e);
+    if (*slot == NULL) {
+        set_pending(slot, g);
+    } else if (!s->create && exclusive(*slot)) {
+        ag_array_accumulate(ag_value_array(*slot), ag_value_array(g));
     } else {
-        ag_value *total = sum(v->pending, g);
+        ag_value *total = sum(*slot, g);
         if (total != NULL) {
-            set_pending(v, total);
+            set_pending(slot, total);
         }
     }
 }
@@ -182,12 +231,14 @@ bool ag_sweep_recording(const ag_sweep *s)
 
 bool ag_sweep_wants(const ag_sweep *s, int i)
 {
-    const struct ag_node_input *input = &s->node->input[i];
-    if (i >= s->node->inputs || input->value == NULL || !input->wants) {
+    if (i < 0 || i >= s->node->inputs) {
         return false;
     }
-    return s->accumulate || input->value->target ||
-           (input->value->producer != NULL && input->value->producer->needed);
+    const struct ag_node_input *input = &s->node->input[i];
+    if (input->value == NULL || !input->wants) {
+        return false;
+    }
+    return s->accumulate || is_target(edge_of_input(input)) || (input->producer != NULL && input->producer->needed);
 }
 
 ag_shape ag_sweep_shape(const ag_sweep *s, int i)
@@ -261,7 +312,7 @@ ag_tensor ag_sweep_output(ag_sweep *s, int i)
 
 ag_tensor ag_sweep_grad(ag_sweep *s, int i)
 {
-    ag_value *p = s->node->output[i]->pending;
+    ag_value *p = s->node->pending_grad[i];
     if (p == NULL) {
         return AG_NONE;
     }
@@ -285,6 +336,16 @@ static ag_tensor sum_to(ag_tensor g, ag_shape from, ag_shape shape)
         g = ag_sum_dims(g, dims, true);
     }
     return extra > 0 ? ag_reshape(g, shape) : g;
+}
+
+/* Keeps what a rule gives to an input back until the node's hooks have seen it. */
+static void collect(ag_sweep *s, int i, ag_value *g)
+{
+    ag_value **slot = &s->collected[i];
+    ag_value *total = *slot == NULL ? g : sum(*slot, g);
+    if (total != NULL) {
+        set_pending(slot, total);
+    }
 }
 
 void ag_sweep_add(ag_sweep *s, int i, ag_tensor g)
@@ -316,16 +377,36 @@ void ag_sweep_add(ag_sweep *s, int i, ag_tensor g)
             return;
         }
     }
-    contribute(s, v, gv);
+    if (AG_UNLIKELY(s->ctx->anomaly) && !ag_anomaly_check_gradient(s->node, i, gv)) {
+        return;
+    }
+    if (AG_UNLIKELY(s->collected != NULL)) {
+        collect(s, i, gv);
+        return;
+    }
+    contribute(s, edge_of_input(&s->node->input[i]), gv);
+}
+
+bool ag_sweep_own_grad(ag_sweep *s, int i, ag_array *grad)
+{
+    const ag_node *node = s->node;
+    const ag_value *p = node->pending_grad[i];
+    if (s->create || p == NULL || node->grad_borrowed[i] || (node->targets >> i & 1) != 0 || node->hooks != NULL ||
+        !exclusive(p)) {
+        return false;
+    }
+    *grad = ag_value_array(p);
+    return true;
 }
 
 bool ag_sweep_target(ag_sweep *s, int i, ag_array *target, bool *accumulate)
 {
-    if (s->create || !ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
+    if (s->create || s->collected != NULL || s->ctx->anomaly || !ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
         return false;
     }
     ag_value *v = s->node->input[i].value;
-    if (to_leaf(s, v)) {
+    struct edge e = edge_of_input(&s->node->input[i]);
+    if (to_leaf(s, e)) {
         const ag_value *grad = v->contiguous ? leaf_buffer(s, v, accumulate) : NULL;
         if (grad == NULL) {
             return false;
@@ -333,19 +414,20 @@ bool ag_sweep_target(ag_sweep *s, int i, ag_array *target, bool *accumulate)
         *target = ag_value_array(grad);
         return true;
     }
-    if (v->pending != NULL && !(exclusive(v->pending) && v->pending->contiguous)) {
+    ag_value **slot = pending_slot(e);
+    if (*slot != NULL && !(exclusive(*slot) && (*slot)->contiguous)) {
         return false;
     }
-    *accumulate = v->pending != NULL;
-    if (v->pending == NULL) {
+    *accumulate = *slot != NULL;
+    if (*slot == NULL) {
         ag_value *fresh =
             ag_value_in_scope(s->node->where, "ag_backward", (ag_dtype)v->dtype, ag_value_shape_of(v));
-        if (fresh == NULL || !announce(s, v)) {
+        if (fresh == NULL || !announce(s, e)) {
             return false;
         }
-        set_pending(v, fresh);
+        set_pending(slot, fresh);
     }
-    *target = ag_value_array(v->pending);
+    *target = ag_value_array(*slot);
     return true;
 }
 
@@ -417,9 +499,136 @@ static void give_back_borrowed(ag_node *node)
         }
         if (node->grad_borrowed[i]) {
             node->grad_borrowed[i] = false;
-            ag_value_hide(node->output[i]->pending);
+            ag_value_hide(node->pending_grad[i]);
         }
     }
+}
+
+/* Gives the gradient in *slot to a tensor's hooks, one after the other, and keeps what they make of it. */
+static void run_tensor_hooks(ag_hook_entry *hooks, int output, ag_value **slot, ag_place where)
+{
+    for (ag_hook_entry *h = hooks; h != NULL && *slot != NULL && ag_error_code() == AG_OK; h = h->next) {
+        if (h->tensor_hook == NULL || h->output != output) {
+            continue;
+        }
+        ag_value *g = *slot;
+        uint32_t version = g->storage->version;
+        bool borrowed = ag_value_borrow(g);
+        ag_tensor other = h->tensor_hook(ag_handle(g), h->user);
+        if (borrowed) {
+            ag_value_hide(g);
+        }
+        if (g->storage->version != version) {
+            ag_error_raise(where, AG_ERROR_GRAD, "a hook changed the gradient in place, which others may share; it must "
+                                                 "return another tensor");
+            return;
+        }
+        if (ag_is_none(other) || ag_error_code() != AG_OK) {
+            continue;
+        }
+        ag_value *r = ag_resolve(where, "the result of a hook", other);
+        char a[AG_SHAPE_TEXT], b[AG_SHAPE_TEXT];
+        if (r == NULL) {
+            return;
+        }
+        if (r->dtype != g->dtype || !ag_shape_equal(ag_value_shape_of(r), ag_value_shape_of(g))) {
+            ag_error_raise(where, AG_ERROR_SHAPE, "a hook returned %s %s for a gradient that is %s %s",
+                           ag_dtype_name((ag_dtype)r->dtype), ag_shape_format(ag_value_shape_of(r), a, sizeof(a)),
+                           ag_dtype_name((ag_dtype)g->dtype), ag_shape_format(ag_value_shape_of(g), b, sizeof(b)));
+            return;
+        }
+        if (r != g) {
+            set_pending(slot, r);
+        }
+    }
+}
+
+static ag_tensor borrow_grad(ag_value *g, bool *borrowed)
+{
+    *borrowed = g != NULL && ag_value_borrow(g);
+    return g == NULL ? AG_NONE : ag_handle(g);
+}
+
+/* Gives what the rule contributed to the node's hooks, one after the other; a hook may put other tensors in its place. */
+static void run_node_hooks(ag_sweep *s, ag_node *node)
+{
+    int n = node->inputs;
+    size_t tensors = (size_t)n * sizeof(ag_tensor);
+    ag_storage *room = ag_storage_new(tensors + (size_t)n * sizeof(bool));
+    if (room == NULL) {
+        return;
+    }
+    ag_tensor *in = room->data, out[AG_OP_MAX_OUTPUTS];
+    bool *borrowed = (bool *)((char *)room->data + tensors), out_borrowed[AG_OP_MAX_OUTPUTS];
+    for (ag_hook_entry *h = node->hooks; h != NULL && ag_error_code() == AG_OK; h = h->next) {
+        if (h->node_hook == NULL) {
+            continue;
+        }
+        for (int i = 0; i < n; i++) {
+            in[i] = borrow_grad(s->collected[i], &borrowed[i]);
+        }
+        for (int i = 0; i < node->outputs; i++) {
+            out[i] = borrow_grad(node->pending_grad[i], &out_borrowed[i]);
+        }
+        h->node_hook(n, in, node->outputs, out, h->user);
+        for (int i = 0; i < node->outputs; i++) {
+            if (out_borrowed[i]) {
+                ag_value_hide(node->pending_grad[i]);
+            }
+        }
+        for (int i = 0; i < n; i++) {
+            ag_value *g = s->collected[i], *r = g;
+            if (g != NULL && in[i].id != ag_handle(g).id && ag_error_code() == AG_OK) {
+                r = ag_resolve(node->where, "the result of a hook", in[i]);
+            }
+            if (r != NULL && r != g && (r->dtype != g->dtype || !ag_shape_equal(ag_value_shape_of(r), ag_value_shape_of(g)))) {
+                ag_error_raise(node->where, AG_ERROR_SHAPE, "a hook of ag_%s put a gradient of another shape or type in the "
+                                                            "place of input %d's", node->op->name, i);
+            }
+            if (borrowed[i]) {
+                ag_value_hide(g);
+            }
+            if (r != NULL && r != g && ag_error_code() == AG_OK) {
+                set_pending(&s->collected[i], r);
+            }
+        }
+    }
+    ag_storage_release(room);
+}
+
+/* The rule, with its contributions shown to the node's hooks before they go on. */
+static void backward_with_hooks(ag_sweep *s, ag_node *node)
+{
+    ag_storage *room = ag_storage_new((size_t)node->inputs * sizeof(ag_value *));
+    if (room == NULL) {
+        return;
+    }
+    ag_value **outer = s->collected;
+    memset(room->data, 0, (size_t)node->inputs * sizeof(ag_value *));
+    s->collected = room->data;
+    node->op->backward(s);
+    give_back_borrowed(node);
+    if (ag_error_code() == AG_OK) {
+        run_node_hooks(s, node);
+    }
+    ag_value **collected = s->collected;
+    s->collected = outer;
+    for (int i = 0; i < node->inputs; i++) {
+        if (collected[i] != NULL && ag_error_code() == AG_OK) {
+            contribute(s, edge_of_input(&node->input[i]), collected[i]);
+        }
+        drop_pending(&collected[i]);
+    }
+    ag_storage_release(room);
+}
+
+static bool has_node_hook(const ag_node *node)
+{
+    const ag_hook_entry *h = node->hooks;
+    while (h != NULL && h->node_hook == NULL) {
+        h = h->next;
+    }
+    return h != NULL;
 }
 
 static void visit(ag_sweep *s, ag_node *node)
@@ -430,22 +639,27 @@ static void visit(ag_sweep *s, ag_node *node)
     ag_frame frame = ag_frame_begin();
     s->node = node;
     ctx->label = node->label;
-    if (s->create && node->op->orders < 2) {
-        ag_sweep_fail(s, AG_ERROR_GRAD, "the operation has no second derivative; create_graph cannot go through it");
-    } else {
-        node->op->backward(s);
-    }
     for (int i = 0; i < node->outputs; i++) {
         ag_value *v = node->output[i];
-        if (v->retain_grad && v->pending != NULL && s->accumulate) {
-            add_to_leaf(s, v, v->pending);
+        if (AG_UNLIKELY(node->hooks != NULL)) {
+            run_tensor_hooks(node->hooks, i, &node->pending_grad[i], node->where);
         }
+        if (AG_UNLIKELY(v->retain_grad) && v->producer == node && node->pending_grad[i] != NULL && s->accumulate) {
+            add_to_leaf(s, v, node->pending_grad[i]);
+        }
+    }
+    if (AG_UNLIKELY(s->create && node->op->orders < 2)) {
+        ag_sweep_fail(s, AG_ERROR_GRAD, "the operation has no second derivative; create_graph cannot go through it");
+    } else if (AG_UNLIKELY(node->hooks != NULL && has_node_hook(node))) {
+        backward_with_hooks(s, node);
+    } else if (ag_error_code() == AG_OK) {
+        node->op->backward(s);
     }
     give_back_borrowed(node);
     ag_frame_end_n(frame, 0, NULL);
     for (int i = 0; i < node->outputs; i++) {
-        if (!node->output[i]->target) {
-            drop_pending(node->output[i]);
+        if ((node->targets >> i & 1) == 0) {
+            drop_pending(&node->pending_grad[i]);
         }
     }
     ctx->label = label;
@@ -455,40 +669,103 @@ static void visit(ag_sweep *s, ag_node *node)
     }
 }
 
-static void run(ag_sweep *s, int64_t start)
+/* Visits the nodes from `first` down to `last` that a gradient has reached. */
+static void sweep_over(ag_sweep *s, int64_t first, int64_t last)
 {
-    ag_context *ctx = s->ctx;
-    bool grad = ctx->grad;
-    ctx->grad = s->create;
-    ctx->in_backward++;
-    for (int64_t i = start; i >= 0 && s->remaining > 0 && ag_error_code() == AG_OK; i--) {
-        ag_node *node = ctx->node[i];
+    for (int64_t i = first; i >= last && s->remaining > 0 && ag_error_code() == AG_OK; i--) {
+        ag_node *node = s->ctx->node[i];
         if (node->pending) {
             node->pending = false;
             s->remaining--;
             visit(s, node);
         }
     }
+}
+
+/* After an error: what was on its way is let go. */
+static void forget_pending(const ag_context *ctx, int64_t first, int64_t last)
+{
+    for (int64_t i = first; i >= last; i--) {
+        ag_node *node = ctx->node[i];
+        node->pending = false;
+        for (int j = 0; j < node->outputs; j++) {
+            drop_pending(&node->pending_grad[j]);
+        }
+    }
+}
+
+/* The gradients of leaves with hooks are complete. */
+static void finish_hooked_leaves(ag_sweep *s)
+{
+    for (int64_t i = 0; i < s->ctx->hooked_count; i++) {
+        ag_value *leaf = ag_peek(ag_tensor_of_id(s->ctx->hooked[i]));
+        if (leaf == NULL) {
+            continue;
+        }
+        if (ag_error_code() == AG_OK) {
+            run_tensor_hooks(leaf->hooks, 0, &leaf->pending, s->where);
+        }
+        if (s->accumulate && leaf->pending != NULL && ag_error_code() == AG_OK) {
+            add_to_leaf(s, leaf, leaf->pending);
+        }
+        if (!leaf->target) {
+            drop_pending(&leaf->pending);
+        }
+    }
+    s->ctx->hooked_count = 0;
+}
+
+static void run(ag_sweep *s, int64_t start)
+{
+    ag_context *ctx = s->ctx;
+    bool grad = ctx->grad;
+    ctx->grad = s->create;
+    ctx->in_backward++;
+    sweep_over(s, start, 0);
+    finish_hooked_leaves(s);
     ctx->in_backward--;
     ctx->grad = grad;
     if (ag_error_code() == AG_OK) {
         return;
     }
-    for (int64_t i = start; i >= 0; i--) {
-        ag_node *node = ctx->node[i];
-        node->pending = false;
-        for (int j = 0; j < node->outputs; j++) {
-            if (node->output[j] != NULL) {
-                drop_pending(node->output[j]);
-            }
-        }
-    }
+    forget_pending(ctx, start, 0);
     for (int64_t i = 0; i < ctx->touched_count; i++) {
         ag_value *leaf = ag_peek(ag_tensor_of_id(ctx->touched[i]));
         if (leaf != NULL) {
             leaf->grad_failed = true;
         }
     }
+}
+
+/* ---- checkpointed blocks --------------------------------------------------------------------------------------------------------- */
+
+static void mark_needed(ag_context *ctx, int64_t first, int64_t last);
+
+void ag_sweep_through(ag_sweep *s, ag_tensor y, ag_tensor dy, int64_t mark)
+{
+    ag_context *ctx = s->ctx;
+    ag_node *node = s->node;
+    bool retain = s->retain;
+    ag_value **collected = s->collected;
+    int64_t end = ctx->nodes - 1;
+    const ag_value *v = ag_resolve(node->where, "ag_checkpoint", y), *g = ag_resolve(node->where, "ag_checkpoint", dy);
+    if (v == NULL || g == NULL) {
+        return;
+    }
+    if (!s->accumulate) {
+        mark_needed(ctx, mark, end);
+    }
+    struct edge e = edge_of_value(ag_peek(y));
+    s->retain = s->create;
+    s->collected = NULL;
+    contribute(s, e, ag_peek(dy));
+    sweep_over(s, end, mark);
+    if (ag_error_code() != AG_OK) {
+        forget_pending(ctx, end, mark);
+    }
+    s->retain = retain;
+    s->collected = collected;
+    s->node = node;
 }
 
 /* Why a result has no history, in words. */
@@ -567,6 +844,9 @@ static ag_value *check_output(ag_place where, const char *function, ag_tensor ou
         no_history(where, function, v);
         return NULL;
     }
+    if (ag_value_stale(v)) {
+        ag_value_renew(v, true);
+    }
     return v;
 }
 
@@ -580,14 +860,14 @@ ag_error ag_backward_with_at(ag_place where, ag_tensor output, ag_backward_confi
         return ag_error_raise(where, AG_ERROR_STATE,
                               "ag_backward: create_graph is for ag_grad(), which returns the gradients");
     }
-    ag_sweep s = {ag_current, NULL, where, true, false, config.retain_graph, 0};
+    ag_sweep s = {ag_current, NULL, where, true, false, config.retain_graph, 0, NULL};
     ag_frame frame = ag_frame_begin();
     s.ctx->touched_count = 0;
     ag_place caller = ag_caller_set(where);
     ag_value *g = cotangent(where, "ag_backward", v, config.cotangent);
     if (g != NULL) {
         int64_t start = v->producer == NULL ? -1 : v->producer->index;
-        contribute(&s, v, g);
+        contribute(&s, edge_of_value(v), g);
         run(&s, start);
     }
     ag_caller_set(caller);
@@ -600,16 +880,16 @@ ag_error ag_backward_at(ag_place where, ag_tensor loss)
     return ag_backward_with_at(where, loss, ag_backward_defaults());
 }
 
-/* Marks the nodes that lie between the chosen inputs and the output. */
-static void mark_needed(ag_context *ctx, int64_t start)
+/* Marks the nodes that lie between the chosen inputs and the output, from index first up to last. */
+static void mark_needed(ag_context *ctx, int64_t first, int64_t last)
 {
-    for (int64_t i = 0; i <= start; i++) {
+    for (int64_t i = first; i <= last; i++) {
         ag_node *node = ctx->node[i];
         node->needed = false;
         for (int j = 0; j < node->inputs && !node->needed; j++) {
-            const ag_value *v = node->input[j].value;
-            node->needed = v != NULL && node->input[j].wants &&
-                           (v->target || (v->producer != NULL && v->producer->needed));
+            const struct ag_node_input *input = &node->input[j];
+            node->needed = input->value != NULL && input->wants &&
+                           (is_target(edge_of_input(input)) || (input->producer != NULL && input->producer->needed));
         }
     }
 }
@@ -630,13 +910,35 @@ static const ag_node *freed_below(const ag_context *ctx, const ag_value *output)
             return node;
         }
         for (int j = 0; node->needed && j < node->inputs; j++) {
-            const ag_value *v = node->input[j].value;
-            if (v != NULL && node->input[j].wants && v->producer != NULL) {
-                v->producer->needed = true;
+            const struct ag_node_input *input = &node->input[j];
+            if (input->value != NULL && input->wants && input->producer != NULL) {
+                input->producer->needed = true;
             }
         }
     }
     return NULL;
+}
+
+static void set_target(struct edge e, bool on)
+{
+    if (e.producer == NULL) {
+        e.value->target = on;
+    } else if (on) {
+        e.producer->targets |= (uint8_t)(1u << e.output);
+    } else {
+        e.producer->targets &= (uint8_t)~(1u << e.output);
+    }
+}
+
+/* Makes the gradient that was captured a result of the innermost scope. */
+static ag_tensor hand_out(ag_context *ctx, ag_value *p)
+{
+    if (!p->listed) { /* it left the list with the frame of the rule that made it */
+        ag_value_ref(p);
+        p->visible++;
+        ag_made_push(ctx, p);
+    }
+    return ag_handle(p);
 }
 
 ag_error ag_grad_at(ag_place where, ag_tensor output, int n, const ag_tensor *inputs, ag_tensor *gradients,
@@ -647,7 +949,7 @@ ag_error ag_grad_at(ag_place where, ag_tensor output, int n, const ag_tensor *in
     }
     ag_value *v = check_output(where, "ag_grad", output, &config);
     for (int i = 0; v != NULL && i < n; i++) {
-        const ag_value *x = ag_resolve(where, "ag_grad", inputs[i]);
+        ag_value *x = ag_resolve(where, "ag_grad", inputs[i]);
         if (x != NULL && !x->requires_grad) {
             no_history(where, "ag_grad", x);
         }
@@ -658,51 +960,61 @@ ag_error ag_grad_at(ag_place where, ag_tensor output, int n, const ag_tensor *in
     if (v == NULL) {
         return ag_error_code();
     }
-    ag_sweep s = {ag_current, NULL, where, false, config.create_graph, config.retain_graph || config.create_graph, 0};
+    ag_storage *room = ag_storage_new(((size_t)n + 1) * sizeof(struct edge)); /* a view's producer may change on the way */
+    if (room == NULL) {
+        return ag_error_code();
+    }
+    struct edge *edges = room->data, end = edge_of_value(v);
+    ag_sweep s = {ag_current, NULL, where, false, config.create_graph, config.retain_graph || config.create_graph, 0, NULL};
     ag_place caller = ag_caller_set(where);
     ag_frame frame = ag_frame_begin();
     s.ctx->touched_count = 0;
     ag_value *g = cotangent(where, "ag_grad", v, config.cotangent);
     const ag_node *freed = freed_below(s.ctx, v); /* asked now, as the sweep frees, too */
     for (int i = 0; i < n; i++) {
-        ag_peek(inputs[i])->target = true;
+        edges[i] = edge_of_value(ag_peek(inputs[i]));
+        set_target(edges[i], true);
     }
     if (g != NULL) {
-        int64_t start = v->producer == NULL ? -1 : v->producer->index;
-        mark_needed(s.ctx, start);
-        contribute(&s, v, g);
+        int64_t start = end.producer == NULL ? -1 : end.producer->index;
+        mark_needed(s.ctx, 0, start);
+        contribute(&s, end, g);
         run(&s, start);
     }
     for (int i = 0; i < n; i++) {
-        ag_value *x = ag_peek(inputs[i]), *p = x->pending;
-        x->target = false;
+        const ag_value *x = edges[i].value;
+        ag_value **slot = pending_slot(edges[i]);
+        if (edges[i].producer != NULL && !edges[i].producer->needed && is_target(edges[i]) && ag_error_code() == AG_OK) {
+            /* Its node was not visited, which is where hooks are run. */
+            bool grad = s.ctx->grad;
+            s.ctx->grad = s.create;
+            s.ctx->in_backward++;
+            run_tensor_hooks(edges[i].producer->hooks, edges[i].output, slot, where);
+            s.ctx->in_backward--;
+            s.ctx->grad = grad;
+        }
+        set_target(edges[i], false);
         if (ag_error_code() != AG_OK) {
             continue;
         }
-        if (p == NULL && freed != NULL) {
+        if (*slot == NULL && freed != NULL) {
             graph_was_freed(where, "ag_grad", freed);
-        } else if (p == NULL && !config.allow_unused) {
+        } else if (*slot == NULL && !config.allow_unused) {
             ag_error_raise(where, AG_ERROR_GRAD,
                            "ag_grad: input %d%s%s was not used to compute the output; allow_unused permits that", i,
                            x->name != NULL ? ", " : "", x->name != NULL ? x->name : "");
-        } else if (p == NULL) {
-            gradients[i] = AG_NONE;
         } else {
-            if (!p->listed) { /* it left the list with the frame of the rule that made it */
-                ag_value_ref(p);
-                p->visible++;
-                ag_made_push(s.ctx, p);
-            }
-            gradients[i] = ag_handle(p);
+            gradients[i] = *slot == NULL ? AG_NONE : hand_out(s.ctx, *slot);
         }
     }
     for (int i = 0; i < n; i++) {
-        drop_pending(ag_peek(inputs[i]));
+        drop_pending(pending_slot(edges[i]));
         if (ag_error_code() != AG_OK) {
             gradients[i] = AG_NIL;
         }
     }
-    drop_pending(v);
+    drop_pending(pending_slot(end));
+    ag_storage_release(room);
     ag_frame_end_n(frame, n, gradients);
     ag_caller_set(caller);
     return ag_error_code();

@@ -31,7 +31,8 @@ AG_EXTERN_C_BEGIN
     X(AG_ERROR_MEMORY, "out of memory")                                                  \
     X(AG_ERROR_FILE, "a file cannot be read or written")                                 \
     X(AG_ERROR_FORMAT, "a file is malformed")                                            \
-    X(AG_ERROR_STATE, "a call comes at the wrong time")
+    X(AG_ERROR_STATE, "a call comes at the wrong time")                                  \
+    X(AG_ERROR_NUMBER, "a number is NaN or infinite")
 
 typedef enum ag_error {
 #define AG_ERROR_ENUM(code, text) code,

@@ -67,6 +67,16 @@ enum ag_reason {
     AG_REASON_NO_RULE   /* came through an operation that is not differentiable */
 };
 
+/* A function that sees, and may replace, a gradient; the newest is first. */
+typedef struct ag_hook_entry {
+    struct ag_hook_entry *next;
+    uint64_t id;
+    uint8_t output; /* of a node's: which output's gradient; AG_OP_MAX_OUTPUTS: the node itself */
+    ag_tensor (*tensor_hook)(ag_tensor grad, void *user);
+    void (*node_hook)(int n, ag_tensor *grad_inputs, int m, const ag_tensor *grad_outputs, void *user);
+    void *user;
+} ag_hook_entry;
+
 struct ag_value {
     uint64_t id;        /* the only handle that is valid for this slot; 0: free */
     uint32_t generation, slot; /* outlive the value */
@@ -80,12 +90,18 @@ struct ag_value {
     bool listed;        /* in the list of visible results, which then holds the header */
     bool in_slot;       /* a leaf or kept value that was not dropped yet: the user's slot holds the header */
     bool has_grad, grad_failed, retain_grad, target;
-    ag_node *producer;  /* NULL: a leaf, or without history */
+    ag_node *producer;  /* NULL: a leaf, or without history; replaced when the tensor is changed in place */
+    ag_value *base;     /* of a view: the tensor that is no view; holds its header */
+    uint32_t history;   /* how often this or a view of it was changed in place with a history */
+    uint32_t history_seen; /* of a view: the base's history when the view's own producer was recorded */
+    uint64_t scope;     /* the serial of the scope it belongs to; 0: a leaf or kept value */
+    uint64_t birth;     /* counts the thread's values */
     ag_storage *storage; /* NULL: released */
     int64_t offset;     /* in elements */
     int64_t numel;
     ag_value *grad;     /* accumulated (leaves), or retained; valid if has_grad */
-    ag_value *pending;  /* what has arrived in the running sweep */
+    ag_value *pending;  /* of a leaf: what has arrived in the running sweep, where it is not added up in grad */
+    ag_hook_entry *hooks; /* of a leaf */
     ag_place where;     /* the line that made it */
     ag_place reason_where;
     char *name;
@@ -108,8 +124,14 @@ enum ag_node_state {
     AG_NODE_FREED
 };
 
+/* Note [Edges]
+ * A node knows for each input which node made the value that it read, and as which output. The tensor itself may have another
+ * producer by now: an operation in place gives the tensor a new one, and what was recorded before must still lead to the old.
+ * Gradients under way are kept with the producer's output for the same reason. */
 struct ag_node_input {
     ag_value *value; /* NULL: an optional input that was not given */
+    ag_node *producer; /* NULL: a leaf, or without history */
+    uint8_t output;    /* of the producer */
     uint32_t version;
     bool wants, saved;
     bool borrowed; /* made visible for the rule that is running */
@@ -121,13 +143,17 @@ struct ag_node {
     int64_t index;
     int inputs;
     uint8_t outputs, state;
+    bool renews;  /* gives a view its history anew */
     bool pending; /* a gradient has arrived in the running sweep */
     bool needed;  /* lies between the output and the chosen inputs of ag_grad */
+    uint8_t targets; /* a bit for each output that is a chosen input of ag_grad */
     ag_place where;
     ag_place freed_where;
     ag_label *label;
     struct ag_node_input *input;
     ag_value *output[AG_OP_MAX_OUTPUTS];
+    ag_value *pending_grad[AG_OP_MAX_OUTPUTS]; /* what has arrived in the running sweep */
+    ag_hook_entry *hooks;
     uint32_t output_version[AG_OP_MAX_OUTPUTS];
     bool output_borrowed[AG_OP_MAX_OUTPUTS], grad_borrowed[AG_OP_MAX_OUTPUTS];
 };
@@ -152,7 +178,7 @@ struct ag_open_scope {
     ag_place where;
     int64_t made, nodes;
     size_t arena_chunk, arena_used;
-    bool grad, grad_before;
+    bool grad, grad_before, anomaly_before;
     ag_label *label_before;
 };
 
@@ -165,12 +191,17 @@ struct ag_context {
     int table_index;
     ag_table table;
     bool grad; /* recording */
+    bool anomaly; /* results are looked at for NaN and infinities */
     int in_backward;
+    int replaying; /* checkpointed blocks that are being computed anew, one inside the other */
+    int replay_depth; /* scopes up to here may not be touched while that goes on */
+    struct ag_watch *watch; /* of a checkpointed block */
 
     struct ag_open_scope *scope; /* stack */
     int scopes, scope_capacity;
     uint64_t epoch; /* counts outermost scopes */
     uint64_t serials; /* of scopes */
+    uint64_t births;  /* of values */
 
     uint64_t *made; /* ids of visible results, in order */
     int64_t made_count, made_capacity;
@@ -185,6 +216,9 @@ struct ag_context {
 
     uint64_t *touched; /* leaves whose gradient the running backward has changed */
     int64_t touched_count, touched_capacity;
+
+    uint64_t *hooked; /* leaves with hooks that the running backward has reached */
+    int64_t hooked_count, hooked_capacity;
 
     struct ag_context *next; /* all contexts, for statistics; never freed, reused by later threads */
     bool in_use;
@@ -228,6 +262,21 @@ static inline ag_tensor ag_handle(const ag_value *v)
     return ag_tensor_of_id(v->id);
 }
 
+/* Note [Views and what is changed in place]
+ * All views of a tensor share its bytes, its version and, in effect, its history: what is written through one shows in all. So a
+ * view knows its base, the tensor that is no view itself. An operation in place on a view, when it is recorded, becomes two nodes:
+ * the operation, and as_strided_scatter, which gives the base its new history. The base counts such changes; a view whose
+ * count is behind is given a new producer, as_strided of the base, when it is next used (ag_value_renew), as in PyTorch. */
+static inline bool ag_value_stale(const ag_value *v)
+{
+    return v->base != NULL && v->history_seen != v->base->history;
+}
+/* Gives a stale view the history of its base: a node in a scope that records, or if `node` asks for one; else it only learns
+ * whether it requires a gradient. */
+void ag_value_renew(ag_value *v, bool node);
+/* base = base with x's elements in x's place (ops/strided.c); x's are output 0 of `producer`. False after raising. */
+bool ag_view_scatter_node(ag_context *ctx, ag_value *base, ag_value *x, ag_node *producer);
+
 /* The value behind a readable handle; NULL after raising an error that says in `function`'s name what is wrong. */
 ag_value *ag_resolve(ag_place where, const char *function, ag_tensor t);
 ag_value *ag_resolve_failed(ag_place where, const char *function, ag_tensor t);
@@ -238,9 +287,12 @@ ag_value *ag_value_new(ag_context *ctx, bool persistent);
 bool ag_value_shape(ag_value *v, ag_dtype dtype, const ag_shape *shape);
 bool ag_value_allocate(ag_value *v);
 void ag_value_set_contiguous(ag_value *v);
+/* Strides for v in the order of `stride`: the same permutation, without gaps. */
+void ag_value_order_like(ag_value *v, const int64_t *stride);
 /* A row-major value with bytes that belongs to the innermost scope. */
 ag_value *ag_value_in_scope(ag_place where, const char *function, ag_dtype dtype, ag_shape shape);
 void ag_value_unref(ag_value *v);
+void ag_hooks_free(ag_hook_entry *hooks);
 /* Ends a visible hold. */
 void ag_value_hide(ag_value *v);
 /* Makes a saved value readable; false if it is so anyway. A borrow ends with ag_value_hide(). */
@@ -288,8 +340,23 @@ static inline ag_shape ag_value_shape_of(const ag_value *v)
     return shape;
 }
 
+/* Lets a rule write into the gradient of output i in place, before it asks for it: true if nothing else can see it and it is
+ * row-major or lies as the output does. Call before ag_sweep_grad(). */
+bool ag_sweep_own_grad(ag_sweep *s, int i, ag_array *grad);
+
+/* Notes that a block that is being checkpointed uses v. */
+void ag_watch_input(struct ag_watch *watch, ag_value *v);
+/* Contributes dy to y, a result of nodes from index `mark` on, and sweeps through these: what a checkpointed block computed anew.
+ * What lies below gets its gradients as from any node. */
+void ag_sweep_through(ag_sweep *s, ag_tensor y, ag_tensor dy, int64_t mark);
+/* Raises if the gradient that a rule gives to input i is the first with NaN or infinities; false then. */
+bool ag_anomaly_check_gradient(const ag_node *node, int i, const ag_value *g);
+
 /* Makes room for one more element; false after raising. */
 bool ag_grow(void **array, int64_t count, int64_t *capacity, size_t item);
+/* A recording scope of the engine's own, while backward runs, too; and the end of those above `depth`. */
+int ag_scope_push(ag_context *ctx, ag_place where);
+void ag_scope_pop(ag_context *ctx, int depth);
 /* Appends to the list of visible results. False after raising. */
 bool ag_made_push(ag_context *ctx, ag_value *v);
 /* A node with room for its inputs and params on the tape; not yet listed. NULL after raising. */

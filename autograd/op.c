@@ -7,27 +7,7 @@
 #include <string.h>
 
 #include "error_internal.h"
-#include "internal.h"
-#include "kernels/loop.h"
-
-#define WORK_MAX 8
-#define TEXTS 6
-
-struct ag_call {
-    ag_context *ctx;
-    const struct ag_op *op;
-    ag_place where;
-    const void *params;
-    int n;
-    ag_value *const *in;
-    ag_array *in_array;
-    bool recording;
-    ag_value *out[AG_OP_MAX_OUTPUTS];
-    ag_array out_array[AG_OP_MAX_OUTPUTS];
-    int works, texts;
-    ag_storage *work[WORK_MAX];
-    char text[TEXTS][AG_SHAPE_TEXT];
-};
+#include "call.h"
 
 int ag_call_count(const ag_call *call)
 {
@@ -67,8 +47,8 @@ int ag_call_threads(const ag_call *call)
 
 void *ag_call_work(ag_call *call, size_t bytes)
 {
-    if (call->works == WORK_MAX) {
-        ag_call_fail(call, AG_ERROR_MEMORY, "more than %d work buffers", WORK_MAX);
+    if (call->works == AG_CALL_WORKS) {
+        ag_call_fail(call, AG_ERROR_MEMORY, "more than %d work buffers", AG_CALL_WORKS);
         return NULL;
     }
     ag_storage *storage = ag_storage_new(bytes);
@@ -77,6 +57,11 @@ void *ag_call_work(ag_call *call, size_t bytes)
     }
     call->work[call->works++] = storage;
     return storage->data;
+}
+
+bool ag_call_replaying(const ag_call *call)
+{
+    return call->ctx->replaying > 0;
 }
 
 void ag_call_changed(ag_call *call, int i)
@@ -91,7 +76,7 @@ ag_shape ag_call_shape(const ag_call *call, int i)
 
 const char *ag_call_shape_text(ag_call *call, int i)
 {
-    char *text = call->text[call->texts++ % TEXTS];
+    char *text = call->text[call->texts++ % AG_CALL_TEXTS];
     return ag_shape_format(ag_call_shape(call, i), text, AG_SHAPE_TEXT);
 }
 
@@ -103,9 +88,10 @@ bool ag_call_fail(ag_call *call, ag_error code, const char *format, ...)
     vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
     if (call->ctx->label->path[0] != '\0') {
-        ag_error_raise(call->where, code, "ag_%s: %s, in %s", call->op->name, message, call->ctx->label->path);
+        ag_error_raise(call->where, code, "ag_%s%s: %s, in %s", call->op->name, call->in_place ? "_" : "", message,
+                       call->ctx->label->path);
     } else {
-        ag_error_raise(call->where, code, "ag_%s: %s", call->op->name, message);
+        ag_error_raise(call->where, code, "ag_%s%s: %s", call->op->name, call->in_place ? "_" : "", message);
     }
     return false;
 }
@@ -142,8 +128,7 @@ bool ag_call_output(ag_call *call, int i, ag_dtype dtype, ag_shape shape)
     return v != NULL && ag_value_allocate(v);
 }
 
-/* Strides for v in the order of `stride`: the same permutation, without gaps. */
-static void order_like(ag_value *v, const int64_t *stride)
+void ag_value_order_like(ag_value *v, const int64_t *stride)
 {
     int order[AG_MAX_DIMS];
     for (int d = 0; d < v->ndim; d++) {
@@ -175,7 +160,7 @@ bool ag_call_output_like(ag_call *call, int i, ag_dtype dtype, ag_shape shape, i
     }
     const ag_value *source = call->in[like];
     if (!source->contiguous && source->ndim == v->ndim) {
-        order_like(v, source->stride);
+        ag_value_order_like(v, source->stride);
     }
     return ag_value_allocate(v);
 }
@@ -209,145 +194,8 @@ bool ag_call_view(ag_call *call, ag_shape shape, const int64_t *stride, int64_t 
     v->view = true;
     v->offset = source->offset + offset;
     v->storage = ag_storage_retain(source->storage);
-    return true;
-}
-
-/* ---- element-wise operations ------------------------------------------------------------------------------------------------ */
-
-static const char *const dtype_names_floating = "float32 or float64";
-
-static bool type_ok(ag_call *call, ag_dtype dtype)
-{
-    if (AG_LIKELY(call->op->loops[dtype] != NULL)) {
-        return true;
-    }
-    bool others = call->op->loops[AG_INT64] != NULL || call->op->loops[AG_UINT8] != NULL;
-    return ag_call_fail(call, AG_ERROR_DTYPE, "needs %s, got %s",
-                        others ? (call->op->loops[AG_FLOAT32] != NULL ? "a number type" : "an integer type")
-                               : dtype_names_floating,
-                        ag_dtype_name(dtype));
-}
-
-bool ag_shape_unary(ag_call *call)
-{
-    const ag_value *x = call->in[0];
-    if (!type_ok(call, (ag_dtype)x->dtype)) {
-        return false;
-    }
-    ag_value *v = ag_value_new(call->ctx, false); /* without declare(): this is the way of most small operations */
-    if (v == NULL) {
-        return false;
-    }
-    call->out[0] = v;
-    v->where = call->where;
-    v->dtype = x->dtype;
-    v->ndim = x->ndim;
-    v->numel = x->numel;
-    v->contiguous = x->contiguous;
-    int64_t step = 1; /* not x's strides: lengths of 1 may carry any, and what was expanded carries 0 */
-    for (int d = x->ndim - 1; d >= 0; d--) {
-        v->size[d] = x->size[d];
-        v->stride[d] = step;
-        step = ag_next_stride(step, x->size[d]);
-    }
-    if (!x->contiguous) {
-        v->contiguous = true;
-        order_like(v, x->stride);
-    }
-    return ag_value_allocate(v);
-}
-
-/* The broadcast of all inputs, which have one type; the result's type is `result`, or the inputs' if negative. */
-static bool shape_broadcast(ag_call *call, int result)
-{
-    const ag_value *a = call->in[0];
-    if (!type_ok(call, (ag_dtype)a->dtype)) {
-        return false;
-    }
-    ag_shape shape = ag_value_shape_of(a);
-    for (int i = 1; i < call->n; i++) {
-        const ag_value *b = call->in[i];
-        if (b->dtype != a->dtype) {
-            return ag_call_fail(call, AG_ERROR_DTYPE, "%s and %s; the types must be the same, ag_cast() converts",
-                                ag_dtype_name((ag_dtype)a->dtype), ag_dtype_name((ag_dtype)b->dtype));
-        }
-        if (!ag_shape_broadcast(shape, ag_value_shape_of(b), &shape)) {
-            return ag_call_fail(call, AG_ERROR_SHAPE, "shapes %s and %s do not broadcast", ag_call_shape_text(call, 0),
-                                ag_call_shape_text(call, i));
-        }
-    }
-    ag_dtype dtype = result < 0 ? (ag_dtype)a->dtype : (ag_dtype)result;
-    /* The memory order of the first input that has the result's shape. */
-    for (int i = 0; i < call->n; i++) {
-        const ag_value *v = call->in[i];
-        bool whole = v->ndim == shape.ndim && ag_shape_equal(ag_value_shape_of(v), shape);
-        for (int d = 0; whole && d < v->ndim; d++) {
-            whole = v->stride[d] != 0 || v->size[d] == 1;
-        }
-        if (whole) {
-            return ag_call_output_like(call, 0, dtype, shape, i);
-        }
-    }
-    return ag_call_output(call, 0, dtype, shape);
-}
-
-bool ag_shape_elementwise(ag_call *call)
-{
-    return shape_broadcast(call, -1);
-}
-
-bool ag_shape_compare(ag_call *call)
-{
-    return shape_broadcast(call, AG_UINT8);
-}
-
-static bool forward_loop(ag_call *call)
-{
-    const ag_value *out = call->out[0];
-    ag_loop loop = call->op->loops[call->in[0]->dtype];
-    int args = call->n + 1;
-    if (AG_UNLIKELY(args > K_LOOP_MAX)) {
-        return ag_call_fail(call, AG_ERROR_VALUE, "%d inputs; loops take up to %d", call->n, K_LOOP_MAX - 1);
-    }
-    if (AG_UNLIKELY(loop == NULL)) { /* a shape rule that does not look at types */
-        return type_ok(call, (ag_dtype)call->in[0]->dtype);
-    }
-    char *data[K_LOOP_MAX];
-    size_t item[K_LOOP_MAX];
-    data[0] = ag_value_data(out);
-    item[0] = ag_dtype_size((ag_dtype)out->dtype);
-    bool flat = out->contiguous;
-    for (int i = 0; i < call->n; i++) {
-        const ag_value *v = call->in[i];
-        data[i + 1] = ag_value_data(v);
-        item[i + 1] = ag_dtype_size((ag_dtype)v->dtype);
-        flat = flat && v->contiguous && v->numel == out->numel;
-    }
-    if (flat && out->numel < K_LOOP_GRAIN) { /* the common small case without a plan */
-        int64_t step[K_LOOP_MAX];
-        for (int a = 0; a < args; a++) {
-            step[a] = (int64_t)item[a];
-        }
-        loop(out->numel, data, step, call->params);
-        return true;
-    }
-    int64_t aligned[K_LOOP_MAX][AG_MAX_DIMS];
-    const int64_t *stride[K_LOOP_MAX];
-    void *raw[K_LOOP_MAX];
-    raw[0] = data[0];
-    stride[0] = out->stride;
-    for (int i = 0; i < call->n; i++) {
-        const ag_value *v = call->in[i];
-        int missing = out->ndim - v->ndim;
-        for (int d = 0; d < out->ndim; d++) {
-            bool broadcast = d < missing || (v->size[d - missing] == 1 && out->size[d] != 1);
-            aligned[i + 1][d] = broadcast ? 0 : v->stride[d - missing];
-        }
-        stride[i + 1] = aligned[i + 1];
-        raw[i + 1] = data[i + 1];
-    }
-    k_loop(out->numel >= 2 * K_LOOP_GRAIN ? ag_threads() : 1, loop, call->params, out->ndim, out->size, args, raw,
-           stride, item);
+    v->base = ag_value_ref(source->base != NULL ? source->base : call->in[0]);
+    v->history_seen = v->base->history;
     return true;
 }
 
@@ -371,44 +219,50 @@ static bool may_record(ag_call *call, ag_value *leaf)
     return true;
 }
 
-static bool record(ag_call *call)
+/* Appends the node of a call that was computed; see Note [Edges]. */
+ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *outputs)
 {
-    ag_node *node = ag_node_new(call->ctx, call->op, call->n, call->params);
+    const struct ag_op *op = call->op;
+    ag_node *node = ag_node_new(call->ctx, op, call->n, call->params);
     if (node == NULL) {
-        return false;
+        return NULL;
     }
     node->where = call->where;
-    node->outputs = (uint8_t)call->op->outputs;
+    node->outputs = (uint8_t)op->outputs;
     for (int i = 0; i < call->n; i++) {
-        ag_value *v = call->in[i];
+        ag_value *v = in[i];
         struct ag_node_input *input = &node->input[i];
         input->value = v;
+        input->producer = NULL;
         input->wants = input->saved = input->borrowed = false;
         if (v == NULL) {
             continue;
         }
         ag_value_ref(v);
+        input->producer = v->producer;
+        input->output = v->output;
         input->wants = v->requires_grad;
         input->version = v->storage->version;
         /* A variadic operation saves all its inputs or none. */
-        if ((call->op->saves & AG_SAVE_INPUT(call->op->inputs == AG_ANY_INPUTS ? 0 : i)) != 0) {
+        if ((op->saves & AG_SAVE_INPUT(op->inputs == AG_ANY_INPUTS ? 0 : i)) != 0) {
             input->saved = true;
             ag_value_save(v);
         }
     }
     for (int i = 0; i < node->outputs; i++) {
-        ag_value *v = call->out[i];
+        ag_value *v = outputs[i];
         node->output[i] = ag_value_ref(v);
         node->output_version[i] = v->storage->version;
-        if ((call->op->saves & AG_SAVE_OUTPUT(i)) != 0) {
+        if ((op->saves & AG_SAVE_OUTPUT(i)) != 0) {
             ag_value_save(v);
         }
         if (ag_dtype_is_float((ag_dtype)v->dtype)) {
             v->requires_grad = true;
             v->producer = node;
+            v->output = (uint8_t)i;
         }
     }
-    return true;
+    return node;
 }
 
 /* Why the results have no history, for backward's message. */
@@ -450,9 +304,15 @@ static bool resolve_inputs(ag_call *call, const ag_tensor *inputs, ag_value **in
             ag_resolve_failed(call->where, name, t);
             return false;
         }
+        if (AG_UNLIKELY(ag_value_stale(v))) {
+            ag_value_renew(v, false);
+        }
         if (AG_UNLIKELY(!v->persistent && ag_table_of(t) != call->ctx->table_index)) {
             /* Holds on a result are counted without locks. */
             return ag_call_fail(call, AG_ERROR_STATE, "input %d is a result of another thread; pass it with ag_keep()", i);
+        }
+        if (AG_UNLIKELY(call->ctx->watch != NULL)) {
+            ag_watch_input(call->ctx->watch, v);
         }
         in[i] = v;
         call->in_array[i] = ag_value_array(v);
@@ -461,7 +321,7 @@ static bool resolve_inputs(ag_call *call, const ag_tensor *inputs, ag_value **in
     return true;
 }
 
-static bool apply(ag_call *call, bool any_requires)
+bool ag_call_compute(ag_call *call)
 {
     const struct ag_op *op = call->op;
     for (int i = 0; call->recording && i < call->n; i++) {
@@ -486,17 +346,10 @@ static bool apply(ag_call *call, bool any_requires)
         if (!op->forward(call)) {
             return false;
         }
-    } else if (!op->view && !forward_loop(call)) {
+    } else if (!op->view && !ag_call_loops(call)) {
         return false;
     }
-    if (call->recording) {
-        if (!record(call)) {
-            return false;
-        }
-    } else {
-        remember_reason(call, any_requires);
-    }
-    return true;
+    return AG_LIKELY(!call->ctx->anomaly) || ag_anomaly_check_call(call);
 }
 
 /* Whether the struct can be an operation: programs write their own. */
@@ -535,57 +388,72 @@ static bool op_ok(ag_place where, const struct ag_op *op, int n)
     return true;
 }
 
+bool ag_call_begin(ag_call *call, ag_place where, const struct ag_op *op, int n, const ag_tensor *inputs, const void *params,
+                   ag_value **in, ag_array *arrays)
+{
+    call->ctx = ag_context_get();
+    call->works = call->texts = 0;
+    call->out[0] = call->out[1] = call->out[2] = call->out[3] = NULL;
+    call->many = NULL;
+    call->in_place = false;
+    call->caller = ag_caller_set(where);
+    if (AG_UNLIKELY(call->ctx == NULL || ag_error_code() != AG_OK || !op_ok(where, op, n))) {
+        return false;
+    }
+    call->op = op;
+    call->where = where;
+    call->params = params;
+    call->n = n;
+    if (AG_UNLIKELY(call->ctx->scopes == 0)) {
+        return ag_call_fail(call, AG_ERROR_STATE, "no scope is open; open one with ag_begin() or ag_begin_no_grad()");
+    }
+    if (AG_UNLIKELY(n > AG_OP_MAX_INPUTS)) {
+        call->many = ag_storage_new((size_t)n * (sizeof(*in) + sizeof(ag_array)));
+        if (call->many == NULL) {
+            return false;
+        }
+        arrays = call->many->data;
+        in = (ag_value **)(arrays + n);
+    }
+    call->in_array = arrays;
+    call->in = in;
+    call->any_requires = false;
+    bool ok = resolve_inputs(call, inputs, in, &call->any_requires);
+    call->recording = call->any_requires && call->ctx->grad && op->backward != NULL;
+    return ok;
+}
+
+void ag_call_end(ag_call *call)
+{
+    for (int i = 0; i < call->works; i++) {
+        ag_storage_release(call->work[i]);
+    }
+    if (AG_UNLIKELY(call->many != NULL)) {
+        ag_storage_release(call->many);
+    }
+    ag_caller_set(call->caller);
+}
+
 ag_tensor ag_apply(ag_place where, const struct ag_op *op, int n, const ag_tensor *inputs, const void *params,
                    ag_tensor *out)
 {
     ag_call call;
-    ag_value *few[AG_OP_MAX_INPUTS];
-    ag_array few_arrays[AG_OP_MAX_INPUTS];
+    ag_value *in[AG_OP_MAX_INPUTS];
+    ag_array arrays[AG_OP_MAX_INPUTS];
     ag_tensor result[AG_OP_MAX_OUTPUTS];
-    ag_value **in = few;
     for (int i = 0; i < op->outputs && i < AG_OP_MAX_OUTPUTS; i++) {
         result[i] = AG_NIL;
         if (out != NULL) {
             out[i] = AG_NIL;
         }
     }
-    call.ctx = ag_context_get();
-    if (AG_UNLIKELY(call.ctx == NULL || ag_error_code() != AG_OK || !op_ok(where, op, n))) {
-        return AG_NIL;
+    bool ok = ag_call_begin(&call, where, op, n, inputs, params, in, arrays) && ag_call_compute(&call);
+    if (ok && call.recording) {
+        ok = ag_call_record(&call, call.in, call.out) != NULL;
+    } else if (ok) {
+        remember_reason(&call, call.any_requires);
     }
-    call.op = op;
-    call.where = where;
-    call.params = params;
-    call.n = n;
-    call.in_array = few_arrays;
-    call.works = call.texts = 0;
-    call.out[0] = call.out[1] = call.out[2] = call.out[3] = NULL;
-    if (AG_UNLIKELY(call.ctx->scopes == 0)) {
-        ag_call_fail(&call, AG_ERROR_STATE, "no scope is open; open one with ag_begin() or ag_begin_no_grad()");
-        return AG_NIL;
-    }
-    ag_storage *many = NULL;
-    if (n > AG_OP_MAX_INPUTS) {
-        many = ag_storage_new((size_t)n * (sizeof(*in) + sizeof(ag_array)));
-        if (many == NULL) {
-            return AG_NIL;
-        }
-        call.in_array = many->data;
-        in = (ag_value **)(call.in_array + n);
-    }
-    call.in = in;
-    ag_place caller = ag_caller_set(where);
-    bool any_requires = false;
-    bool ok = resolve_inputs(&call, inputs, in, &any_requires);
-    call.recording = any_requires && call.ctx->grad && op->backward != NULL;
-    ok = ok && apply(&call, any_requires);
-    for (int i = 0; i < call.works; i++) {
-        ag_storage_release(call.work[i]);
-    }
-    if (many != NULL) {
-        ag_storage_release(many);
-    }
-    for (int i = 0; i < op->outputs; i++) {
+    for (int i = 0; i < op->outputs && i < AG_OP_MAX_OUTPUTS; i++) {
         ag_value *v = call.out[i];
         if (v == NULL) {
             continue;
@@ -602,6 +470,6 @@ ag_tensor ag_apply(ag_place where, const struct ag_op *op, int n, const ag_tenso
             out[i] = result[i];
         }
     }
-    ag_caller_set(caller);
+    ag_call_end(&call);
     return result[0];
 }

@@ -53,6 +53,8 @@ struct ag_op {
     bool (*forward)(ag_call *call);
     /* Contributes to the gradients of the inputs, in operations of the library. NULL: not differentiable. */
     void (*backward)(ag_sweep *sweep);
+    /* The parameters are numbers for elements (fill, pad): an infinity among them is the program's wish, no accident. */
+    bool chosen;
     ag_loop loops[4]; /* by ag_dtype of the inputs, at most five of them; NULL: the type is refused */
 };
 #define AG_ORDERS_ANY 99
@@ -87,6 +89,8 @@ AG_API void *ag_call_work(ag_call *call, size_t bytes);
 AG_API int ag_call_threads(const ag_call *call);
 /* Says that input i was changed in place (running statistics); its version moves on. */
 AG_API void ag_call_changed(ag_call *call, int i);
+/* Whether a checkpointed block is being computed anew: what counts calls (running statistics) must not move a second time. */
+AG_API bool ag_call_replaying(const ag_call *call);
 /* The shape of input i as a value, and as text in one of a few buffers of the call, for messages. */
 AG_API ag_shape ag_call_shape(const ag_call *call, int i);
 AG_API const char *ag_call_shape_text(ag_call *call, int i);

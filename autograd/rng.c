@@ -2,9 +2,54 @@
  * Philox4x32-10, and what is drawn from it one number at a time.
  */
 #include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
 
+#include "draws.h"
 #include "philox.h"
 #include "rng.h"
+
+static _Thread_local ag_draws *draws; /* NULL: nobody writes them down */
+
+void ag_draws_begin(ag_draws *d)
+{
+    d->outer = draws;
+    draws = d;
+}
+
+void ag_draws_end(ag_draws *d)
+{
+    draws = d->outer;
+}
+
+/* A number for the generator to give out: its own, or the one that it gave out the first time. */
+static uint64_t drawn(ag_draws *d, ag_rng *rng, bool split)
+{
+    if (d == NULL) {
+        /* Words 2 and 3 of the block are never handed out as numbers, so a child's key is nobody's draw. */
+        philox_block block = philox(rng->key, rng->counter++, 0);
+        int first = split ? 2 : 0;
+        return (uint64_t)block.word[first] << 32 | block.word[first + 1];
+    }
+    if (d->replay) {
+        d->failed = d->failed || d->next == d->count;
+        return d->failed ? 0 : d->draw[d->next++];
+    }
+    uint64_t number = drawn(d->outer, rng, split);
+    if (d->count == d->capacity && !d->failed) {
+        int64_t capacity = d->capacity == 0 ? 64 : 2 * d->capacity;
+        uint64_t *grown = realloc(d->draw, (size_t)capacity * sizeof(*grown));
+        d->failed = grown == NULL;
+        if (grown != NULL) {
+            d->draw = grown;
+            d->capacity = capacity;
+        }
+    }
+    if (!d->failed) {
+        d->draw[d->count++] = number;
+    }
+    return number;
+}
 
 ag_rng ag_rng_seed(uint64_t seed)
 {
@@ -14,15 +59,12 @@ ag_rng ag_rng_seed(uint64_t seed)
 
 uint64_t ag_rng_next(ag_rng *rng)
 {
-    philox_block block = philox(rng->key, rng->counter++, 0);
-    return (uint64_t)block.word[0] << 32 | block.word[1];
+    return drawn(draws, rng, false);
 }
 
 ag_rng ag_rng_split(ag_rng *rng)
 {
-    /* Words 2 and 3 of the block are never handed out as numbers, so a child's key is nobody's draw. */
-    philox_block block = philox(rng->key, rng->counter++, 0);
-    ag_rng child = {(uint64_t)block.word[2] << 32 | block.word[3], 0};
+    ag_rng child = {drawn(draws, rng, true), 0};
     return child;
 }
 
@@ -47,7 +89,7 @@ int64_t ag_rng_below(ag_rng *rng, int64_t n)
     uint64_t draw;
     do {
         draw = ag_rng_next(rng);
-    } while (draw >= limit);
+    } while (draw >= limit); /* a replay that has run out gives zeros */
     return (int64_t)(draw % range);
 }
 

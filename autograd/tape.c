@@ -87,6 +87,7 @@ bool ag_made_push(ag_context *ctx, ag_value *v)
     ctx->made = array;
     ctx->made[ctx->made_count++] = v->id;
     v->listed = true;
+    v->scope = ctx->scope[ctx->scopes - 1].serial;
     return true;
 }
 
@@ -172,6 +173,8 @@ void ag_node_free(ag_node *node, ag_place where)
     }
     node->state = AG_NODE_FREED;
     node->freed_where = where;
+    ag_hooks_free(node->hooks);
+    node->hooks = NULL;
     for (int i = 0; i < node->inputs; i++) {
         ag_value *v = node->input[i].value;
         if (v == NULL) {
@@ -190,6 +193,10 @@ void ag_node_free(ag_node *node, ag_place where)
         }
         if ((node->op->saves & AG_SAVE_OUTPUT(i)) != 0) {
             ag_value_unsave(v);
+        }
+        if (AG_UNLIKELY(node->renews && v->producer == node)) {
+            v->producer = NULL; /* the view may belong to an outer scope, and is stale again */
+            v->history_seen = v->base->history - 1;
         }
         ag_value_unref(v);
         node->output[i] = NULL;
@@ -216,6 +223,7 @@ static void end_scopes(ag_context *ctx, int depth)
         ctx->arena_chunk = s->arena_chunk;
         ctx->arena_used = s->arena_used;
         ctx->grad = s->grad_before;
+        ctx->anomaly = s->anomaly_before;
         ctx->label = s->label_before;
         ctx->scopes--;
         if (ctx->scopes == 0) {
@@ -234,26 +242,9 @@ static int find_scope(const ag_context *ctx, const ag_scope *scope)
     return -1;
 }
 
-static void begin(ag_place where, const char *function, ag_scope *scope, bool grad)
+/* Scopes as the engine opens them itself, while backward runs, too. */
+static void open_scope(ag_context *ctx, ag_place where, ag_scope *scope, bool grad)
 {
-    ag_context *ctx = ag_context_get();
-    if (ctx == NULL) {
-        return;
-    }
-    if (ctx->in_backward > 0) {
-        /* A rule's temporaries and the sweep's position are marks on the same list. */
-        ag_error_raise(where, AG_ERROR_STATE, "%s: a scope cannot be opened while backward runs", function);
-        return;
-    }
-    int open = find_scope(ctx, scope);
-    for (int i = 0; open < 0 && i < ctx->scopes; i++) {
-        if (ctx->scope[i].address == scope) {
-            open = i; /* the memory is being reused: the function that opened that scope has returned */
-        }
-    }
-    if (open >= 0) {
-        end_scopes(ctx, open);
-    }
     int64_t capacity = ctx->scope_capacity;
     void *array = ctx->scope;
     if (!ag_grow(&array, ctx->scopes, &capacity, sizeof(*ctx->scope))) {
@@ -275,8 +266,37 @@ static void begin(ag_place where, const char *function, ag_scope *scope, bool gr
     s->arena_used = ctx->arena_used;
     s->grad = grad;
     s->grad_before = ctx->grad;
+    s->anomaly_before = ctx->anomaly;
     s->label_before = ctx->label;
     ctx->grad = grad;
+}
+
+static void begin(ag_place where, const char *function, ag_scope *scope, bool grad)
+{
+    ag_context *ctx = ag_context_get();
+    if (ctx == NULL) {
+        return;
+    }
+    if (ctx->in_backward > 0 && ctx->replaying == 0) {
+        /* A rule's temporaries and the sweep's position are marks on the same list. */
+        ag_error_raise(where, AG_ERROR_STATE, "%s: a scope cannot be opened while backward runs", function);
+        return;
+    }
+    int open = find_scope(ctx, scope);
+    for (int i = 0; open < 0 && i < ctx->scopes; i++) {
+        if (ctx->scope[i].address == scope) {
+            open = i; /* the memory is being reused: the function that opened that scope has returned */
+        }
+    }
+    if (open >= 0 && open < ctx->replay_depth) {
+        ag_error_raise(where, AG_ERROR_STATE, "%s: a checkpointed block cannot end a scope that was opened outside of it",
+                       function);
+        return;
+    }
+    if (open >= 0) {
+        end_scopes(ctx, open);
+    }
+    open_scope(ctx, where, scope, grad);
 }
 
 void ag_begin_at(ag_place where, ag_scope *scope)
@@ -293,14 +313,29 @@ void ag_end(ag_scope *scope)
 {
     ag_context *ctx = ag_current;
     int open = ctx == NULL ? -1 : find_scope(ctx, scope);
-    if (open >= 0 && ctx->in_backward > 0) {
-        ag_error_raise(ag_caller(), AG_ERROR_STATE, "ag_end: a scope cannot be ended while backward runs");
+    if (open >= 0 && (ctx->in_backward > 0 && ctx->replaying == 0 ? true : open < ctx->replay_depth)) {
+        ag_error_raise(ag_caller(), AG_ERROR_STATE,
+                       ctx->replaying == 0 ? "ag_end: a scope cannot be ended while backward runs"
+                                           : "ag_end: a checkpointed block cannot end a scope that was opened outside of it");
         return;
     }
     scope->serial = 0;
     if (open >= 0) {
         end_scopes(ctx, open);
     }
+}
+
+int ag_scope_push(ag_context *ctx, ag_place where)
+{
+    ag_scope scope = {0};
+    int depth = ctx->scopes;
+    open_scope(ctx, where, &scope, true);
+    return depth;
+}
+
+void ag_scope_pop(ag_context *ctx, int depth)
+{
+    end_scopes(ctx, depth);
 }
 
 int ag_scope_depth(void)

@@ -64,10 +64,20 @@ ag_value *ag_value_new(ag_context *ctx, bool persistent)
     v->persistent = persistent;
     v->visible = 1;
     v->contiguous = true;
+    v->birth = persistent ? 0 : ++ctx->births;
     atomic_init(&v->refs, 1);
     int table = persistent ? 0 : ctx->table_index;
     v->id = (uint64_t)generation << 32 | (uint64_t)table << AG_SLOT_BITS | slot;
     return v;
+}
+
+void ag_hooks_free(ag_hook_entry *hooks)
+{
+    while (hooks != NULL) {
+        ag_hook_entry *next = hooks->next;
+        free(hooks);
+        hooks = next;
+    }
 }
 
 static void destroy(ag_value *v)
@@ -82,6 +92,9 @@ static void destroy(ag_value *v)
     }
     free(v->name);
     v->name = NULL;
+    ag_hooks_free(v->hooks);
+    v->hooks = NULL;
+    ag_value *base = v->base;
     int table = ag_table_of(ag_handle(v));
     v->id = 0;
     v->visible = 0; /* slot 0 of table 0, when it is free, is what AG_NONE looks up */
@@ -92,6 +105,9 @@ static void destroy(ag_value *v)
     ag_tables[table]->free = v;
     if (v->persistent) {
         platform_unlock();
+    }
+    if (base != NULL) {
+        ag_value_unref(base);
     }
 }
 
@@ -194,6 +210,9 @@ ag_value *ag_resolve(ag_place where, const char *function, ag_tensor t)
 {
     ag_value *v = ag_is_nil(t) ? NULL : ag_peek(t);
     if (AG_LIKELY(v != NULL && v->visible > 0)) {
+        if (AG_UNLIKELY(ag_value_stale(v))) {
+            ag_value_renew(v, false);
+        }
         return v;
     }
     return ag_resolve_failed(where, function, t);

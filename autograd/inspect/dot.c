@@ -18,12 +18,13 @@ static void quoted(FILE *stream, const char *text)
     }
 }
 
-static void edge(FILE *stream, const ag_node *node, const ag_value *v)
+static void edge(FILE *stream, const ag_node *node, const struct ag_node_input *input)
 {
+    const ag_value *v = input->value;
     char shape[AG_SHAPE_TEXT];
     ag_shape_format(ag_value_shape_of(v), shape, sizeof(shape));
-    if (v->producer != NULL) {
-        fprintf(stream, "  n%lld -> n%lld [label=\"%s\"];\n", (long long)v->producer->index, (long long)node->index,
+    if (input->producer != NULL) {
+        fprintf(stream, "  n%lld -> n%lld [label=\"%s\"];\n", (long long)input->producer->index, (long long)node->index,
                 shape);
     } else {
         fprintf(stream, "  v%llx -> n%lld [label=\"%s\"];\n", (unsigned long long)v->id, (long long)node->index, shape);
@@ -62,9 +63,8 @@ static void mark(const ag_context *ctx, int64_t start, bool *wanted)
     for (int64_t k = start; k >= 0; k--) {
         const ag_node *node = ctx->node[k];
         for (int i = 0; wanted[k] && i < node->inputs; i++) {
-            const ag_value *v = node->input[i].value;
-            if (v != NULL && v->producer != NULL) {
-                wanted[v->producer->index] = true;
+            if (node->input[i].value != NULL && node->input[i].producer != NULL) {
+                wanted[node->input[i].producer->index] = true;
             }
         }
     }
@@ -114,10 +114,10 @@ ag_error ag_tape_dot_at(ag_place where, FILE *stream, ag_tensor output)
             if (input == NULL) {
                 continue;
             }
-            if (input->producer == NULL && first_use(ctx, wanted, k, i, input)) {
+            if (node->input[i].producer == NULL && first_use(ctx, wanted, k, i, input)) {
                 leaf(stream, input);
             }
-            edge(stream, node, input);
+            edge(stream, node, &node->input[i]);
         }
     }
     fprintf(stream, "}\n");

@@ -6,17 +6,19 @@
 #include "../internal.h"
 #include "inspect.h"
 
-/* "#3" for the result of node 3, "#3.1" for its second output, a name, or "leaf". */
-static void name_value(const ag_value *v, char *text, size_t bytes)
+/* "#3" for the result of node 3, "#3.1" for its second output, a name, or "leaf". A name stands for what the tensor is now: what
+ * was read before a change in place is called by its node. */
+static void name_input(const struct ag_node_input *input, char *text, size_t bytes)
 {
+    const ag_value *v = input->value;
     if (v == NULL) {
         snprintf(text, bytes, "-");
-    } else if (v->name != NULL) {
+    } else if (v->name != NULL && v->producer == input->producer) {
         snprintf(text, bytes, "%s", v->name);
-    } else if (v->producer != NULL && v->output > 0) {
-        snprintf(text, bytes, "#%lld.%d", (long long)v->producer->index, v->output);
-    } else if (v->producer != NULL) {
-        snprintf(text, bytes, "#%lld", (long long)v->producer->index);
+    } else if (input->producer != NULL && input->output > 0) {
+        snprintf(text, bytes, "#%lld.%d", (long long)input->producer->index, input->output);
+    } else if (input->producer != NULL) {
+        snprintf(text, bytes, "#%lld", (long long)input->producer->index);
     } else {
         char shape[AG_SHAPE_TEXT];
         snprintf(text, bytes, "%s%s", v->requires_grad ? "leaf" : "const",
@@ -75,7 +77,7 @@ ag_error ag_tape_print(FILE *stream)
             continue;
         }
         for (int i = 0; i < node->inputs; i++) {
-            name_value(node->input[i].value, item, sizeof(item));
+            name_input(&node->input[i], item, sizeof(item));
             append(inputs, sizeof(inputs), item, " ");
         }
         const ag_value *y = node->output[0];

@@ -48,6 +48,7 @@ static void relu_backward(ag_sweep *s)
 AG_OP(relu){ELEMENTWISE(relu, 1, AG_SAVE_OUTPUT(0)), .formula = "y = max(x, 0)", .derivative = "dx = dy [y > 0]",
             FLOAT_LOOPS(relu)};
 UNARY_FUNCTION(relu)
+UNARY_IN_PLACE(relu)
 
 /* ---- tanh ---------------------------------------------------------------------------------------------------------------
  * y = tanh(x)
@@ -88,6 +89,7 @@ static void tanh_backward(ag_sweep *s)
 AG_OP(tanh){ELEMENTWISE(tanh, 1, AG_SAVE_OUTPUT(0)), .formula = "y = tanh(x)", .derivative = "dx = dy (1 - y^2)",
             FLOAT_LOOPS(tanh)};
 UNARY_FUNCTION(tanh)
+UNARY_IN_PLACE(tanh)
 
 /* ---- sigmoid ------------------------------------------------------------------------------------------------------------
  * y = 1 / (1 + e^-x)
@@ -128,6 +130,7 @@ static void sigmoid_backward(ag_sweep *s)
 AG_OP(sigmoid){ELEMENTWISE(sigmoid, 1, AG_SAVE_OUTPUT(0)), .formula = "y = 1 / (1 + e^-x)",
                .derivative = "dx = dy y (1 - y)", FLOAT_LOOPS(sigmoid)};
 UNARY_FUNCTION(sigmoid)
+UNARY_IN_PLACE(sigmoid)
 
 /* ---- leaky_relu ---------------------------------------------------------------------------------------------------------
  * y = x > 0 ? x : slope x

@@ -28,6 +28,7 @@ static void add_backward(ag_sweep *s)
 
 AG_OP(add){ELEMENTWISE(add, 2, AG_SAVE_NOTHING), .formula = "y = a + b", .derivative = "da = dy, db = dy", ALL_LOOPS(add)};
 BINARY_FUNCTION(add)
+BINARY_IN_PLACE(add)
 
 #ifdef WENGERT_SAMPLES
 AG_SAMPLES(add)
@@ -76,6 +77,7 @@ static void sub_backward(ag_sweep *s)
 
 AG_OP(sub){ELEMENTWISE(sub, 2, AG_SAVE_NOTHING), .formula = "y = a - b", .derivative = "da = dy, db = -dy", ALL_LOOPS(sub)};
 BINARY_FUNCTION(sub)
+BINARY_IN_PLACE(sub)
 
 #ifdef WENGERT_SAMPLES
 AG_SAMPLES(sub)
@@ -117,6 +119,7 @@ static void mul_backward(ag_sweep *s)
 AG_OP(mul){ELEMENTWISE(mul, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .formula = "y = a b", .derivative = "da = dy b, db = dy a",
            ALL_LOOPS(mul)};
 BINARY_FUNCTION(mul)
+BINARY_IN_PLACE(mul)
 
 #ifdef WENGERT_SAMPLES
 AG_SAMPLES(mul)
@@ -158,6 +161,7 @@ static void div_backward(ag_sweep *s)
 AG_OP(div){ELEMENTWISE(div, 2, AG_SAVE_INPUT(1) | AG_SAVE_OUTPUT(0)), .formula = "y = a / b",
            .derivative = "da = dy / b, db = -dy y / b", FLOAT_LOOPS(div)};
 BINARY_FUNCTION(div)
+BINARY_IN_PLACE(div)
 
 #ifdef WENGERT_SAMPLES
 AG_SAMPLES(div)
@@ -463,6 +467,12 @@ ag_tensor ag_add_scalar_at(ag_place where, ag_tensor x, double c)
     return ag_apply(where, &op_add_scalar, 1, &x, &p, NULL);
 }
 
+ag_tensor ag_add_scalar_in_place_at(ag_place where, ag_tensor x, double c)
+{
+    struct number p = {c};
+    return ag_apply_in_place(where, &op_add_scalar, 1, &x, &p);
+}
+
 /* ---- mul_scalar
  * y = c x
  * dx = c dy */
@@ -485,6 +495,12 @@ ag_tensor ag_mul_scalar_at(ag_place where, ag_tensor x, double c)
 {
     struct number p = {c};
     return ag_apply(where, &op_mul_scalar, 1, &x, &p, NULL);
+}
+
+ag_tensor ag_mul_scalar_in_place_at(ag_place where, ag_tensor x, double c)
+{
+    struct number p = {c};
+    return ag_apply_in_place(where, &op_mul_scalar, 1, &x, &p);
 }
 
 /* ---- pow_scalar
@@ -537,14 +553,25 @@ static void clamp_backward(ag_sweep *s)
 AG_OP(clamp){ELEMENTWISE(clamp, 1, AG_SAVE_INPUT(0)), .params = sizeof(struct range), .formula = "y = min(max(x, low), high)",
              .derivative = "dx = dy [low <= x <= high]", FLOAT_LOOPS(clamp)};
 
+static bool range_ok(ag_place where, const char *function, double low, double high)
+{
+    if (!(low <= high)) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: low %g is above high %g", function, low, high);
+        return false;
+    }
+    return true;
+}
+
 ag_tensor ag_clamp_at(ag_place where, ag_tensor x, double low, double high)
 {
     struct range p = {low, high};
-    if (!(low <= high)) {
-        ag_error_raise(where, AG_ERROR_VALUE, "ag_clamp: low %g is above high %g", low, high);
-        return AG_NIL;
-    }
-    return ag_apply(where, &op_clamp, 1, &x, &p, NULL);
+    return !range_ok(where, "ag_clamp", low, high) ? AG_NIL : ag_apply(where, &op_clamp, 1, &x, &p, NULL);
+}
+
+ag_tensor ag_clamp_in_place_at(ag_place where, ag_tensor x, double low, double high)
+{
+    struct range p = {low, high};
+    return !range_ok(where, "ag_clamp_", low, high) ? AG_NIL : ag_apply_in_place(where, &op_clamp, 1, &x, &p);
 }
 
 #ifdef WENGERT_SAMPLES

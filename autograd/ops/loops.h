@@ -7,6 +7,7 @@
 #ifndef WENGERT_OPS_LOOPS_H
 #define WENGERT_OPS_LOOPS_H
 
+#include "../inplace.h"
 #include "../op.h"
 
 #define UNARY_LOOP(name, Y, T, C, expression)                                                               \
@@ -96,6 +97,19 @@ typedef char no_params; /* the parameter type of operations without parameters *
     {                                                                   \
         ag_tensor in[2] = {a, b};                                       \
         return ag_apply(where, &op_##op, 2, in, NULL, NULL);            \
+    }
+
+/* The same in place: ag_relu_(x) is ag_relu_in_place_at(AG_HERE, x). */
+#define UNARY_IN_PLACE(op)                                                  \
+    ag_tensor ag_##op##_in_place_at(ag_place where, ag_tensor x)            \
+    {                                                                       \
+        return ag_apply_in_place(where, &op_##op, 1, &x, NULL);             \
+    }
+#define BINARY_IN_PLACE(op)                                                     \
+    ag_tensor ag_##op##_in_place_at(ag_place where, ag_tensor a, ag_tensor b)   \
+    {                                                                           \
+        ag_tensor in[2] = {a, b};                                               \
+        return ag_apply_in_place(where, &op_##op, 2, in, NULL);                 \
     }
 
 #endif

@@ -22,6 +22,7 @@ static void neg_backward(ag_sweep *s)
 AG_OP(neg){ELEMENTWISE(neg, 1, AG_SAVE_NOTHING), .formula = "y = -x", .derivative = "dx = -dy",
            .loops = {[AG_FLOAT32] = neg_f32, [AG_FLOAT64] = neg_f64, [AG_INT64] = neg_i64}};
 UNARY_FUNCTION(neg)
+UNARY_IN_PLACE(neg)
 
 #ifdef WENGERT_SAMPLES
 AG_SAMPLES(neg)
@@ -67,6 +68,7 @@ static void square_backward(ag_sweep *s)
 AG_OP(square){ELEMENTWISE(square, 1, AG_SAVE_INPUT(0)), .formula = "y = x^2", .derivative = "dx = 2 dy x",
               FLOAT_LOOPS(square)};
 UNARY_FUNCTION(square)
+UNARY_IN_PLACE(square)
 
 /* ---- sqrt ---------------------------------------------------------------------------------------------------------------
  * y = sqrt(x)
@@ -82,6 +84,7 @@ static void sqrt_backward(ag_sweep *s)
 AG_OP(sqrt){ELEMENTWISE(sqrt, 1, AG_SAVE_OUTPUT(0)), .formula = "y = sqrt(x)", .derivative = "dx = dy / (2 y)",
             FLOAT_LOOPS(sqrt)};
 UNARY_FUNCTION(sqrt)
+UNARY_IN_PLACE(sqrt)
 
 /* ---- rsqrt --------------------------------------------------------------------------------------------------------------
  * y = 1 / sqrt(x)
@@ -112,6 +115,7 @@ static void exp_backward(ag_sweep *s)
 
 AG_OP(exp){ELEMENTWISE(exp, 1, AG_SAVE_OUTPUT(0)), .formula = "y = e^x", .derivative = "dx = dy y", FLOAT_LOOPS(exp)};
 UNARY_FUNCTION(exp)
+UNARY_IN_PLACE(exp)
 
 /* ---- log ----------------------------------------------------------------------------------------------------------------
  * y = log(x)

@@ -20,5 +20,6 @@
 #include "norm.h"
 #include "loss.h"
 #include "random.h"
+#include "in_place.h"
 
 #endif

@@ -1,0 +1,141 @@
+/*
+ * What there is only in place: fill, zero, copy. The in-place forms of other operations stand beside these.
+ */
+#include <math.h>
+
+#include "../inplace.h"
+#include "../internal.h"
+#include "../samples.h"
+#include "loops.h"
+#include "ops.h"
+
+/* ---- fill -----------------------------------------------------------------------------------------------------------------------
+ * y = c
+ * dx = 0 */
+
+struct fill_params {
+    double value;
+};
+
+UNARY_LOOP(fill_f32, float, float, struct fill_params, ((void)x, c->value))
+UNARY_LOOP(fill_f64, double, double, struct fill_params, ((void)x, c->value))
+UNARY_LOOP(fill_i64, int64_t, int64_t, struct fill_params, ((void)x, c->value))
+UNARY_LOOP(fill_u8, uint8_t, uint8_t, struct fill_params, ((void)x, c->value))
+
+static void fill_backward(ag_sweep *s)
+{
+    ag_sweep_add(s, 0, ag_zeros_like(ag_sweep_grad(s, 0)));
+}
+
+AG_OP(fill){ELEMENTWISE(fill, 1, AG_SAVE_NOTHING), .params = sizeof(struct fill_params), .chosen = true, .formula = "y = c",
+            .derivative = "dx = 0", ALL_LOOPS(fill)};
+
+ag_tensor ag_fill_in_place_at(ag_place where, ag_tensor x, double value)
+{
+    struct fill_params p = {value};
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_fill_", x);
+    double low = v != NULL && v->dtype == AG_UINT8 ? 0 : -0x1p63, high = v != NULL && v->dtype == AG_UINT8 ? 255 : 0x1p63 - 1024;
+    if (v != NULL && !ag_dtype_is_float((ag_dtype)v->dtype) && !(value >= low && value <= high)) {
+        ag_error_raise(where, AG_ERROR_VALUE, "ag_fill_: %g is no %s", value, ag_dtype_name((ag_dtype)v->dtype));
+        return AG_NIL;
+    }
+    return v == NULL ? AG_NIL : ag_apply_in_place(where, &op_fill, 1, &x, &p);
+}
+
+ag_tensor ag_zero_in_place_at(ag_place where, ag_tensor x)
+{
+    return ag_fill_in_place_at(where, x, 0);
+}
+
+#ifdef WENGERT_SAMPLES
+AG_SAMPLES(fill)
+{
+    SAMPLE("(a * 1).fill_(2.5)") {
+        sample_result(s, ag_fill_(ag_mul_scalar(sample_float(s, "a", AG_SHAPE(2, 3)), 1), 2.5));
+    }
+    SAMPLE("(a * 1).zero_() + a") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE_SCALAR);
+        sample_result(s, ag_add(ag_zero_(ag_mul_scalar(a, 1)), a));
+    }
+    REFUSES("ag_fill_: 300 is no uint8") {
+        ag_fill_(sample_mask(s, "m", AG_SHAPE(3)), 300);
+    }
+    REFUSES("ag_fill_: nan is no int64") {
+        ag_fill_(sample_int(s, "i", AG_SHAPE(3), 0, 2), (double)NAN);
+    }
+    REFUSES("ag_fill_: a leaf that requires a gradient is changed in place while the tape records") {
+        ag_fill_(sample_float(s, "a", AG_SHAPE(3)), 1);
+    }
+}
+#endif
+
+/* ---- copy -----------------------------------------------------------------------------------------------------------------------
+ * y = b, broadcast to a's shape and converted to its type
+ * da = 0,  db = dy summed back */
+
+static bool copy_shape(ag_call *call)
+{
+    ag_shape a = ag_call_shape(call, 0), b = ag_call_shape(call, 1), joint;
+    if (!ag_shape_broadcast(a, b, &joint) || !ag_shape_equal(joint, a)) {
+        return ag_call_fail(call, AG_ERROR_SHAPE, "%s cannot be broadcast to %s", ag_call_shape_text(call, 1),
+                            ag_call_shape_text(call, 0));
+    }
+    return ag_call_output(call, 0, ag_call_input(call, 0)->dtype, a);
+}
+
+static bool copy_forward(ag_call *call)
+{
+    const ag_array *b = ag_call_input(call, 1), *y = ag_call_result(call, 0);
+    int64_t stride[AG_MAX_DIMS];
+    for (int d = 0; d < y->ndim; d++) {
+        int k = d - (y->ndim - b->ndim);
+        stride[d] = k < 0 || (b->size[k] == 1 && y->size[d] != 1) ? 0 : b->stride[k];
+    }
+    ag_array source = {b->data, b->dtype, y->ndim, y->numel, y->size, stride};
+    ag_array_copy(*y, source);
+    return true;
+}
+
+static void copy_backward(ag_sweep *s)
+{
+    ag_tensor dy = ag_sweep_grad(s, 0);
+    if (ag_sweep_wants(s, 0)) {
+        ag_sweep_add(s, 0, ag_zeros_like(dy));
+    }
+    if (ag_sweep_wants(s, 1)) {
+        ag_sweep_add(s, 1, ag_cast(dy, ag_sweep_dtype(s, 1)));
+    }
+}
+
+AG_OP(copy){.size = sizeof(struct ag_op), .name = "copy", .formula = "y = b in a's shape and type",
+            .derivative = "da = 0, db = dy summed back", .inputs = 2, .outputs = 1, .orders = AG_ORDERS_ANY,
+            .shape = copy_shape, .forward = copy_forward, .backward = copy_backward};
+
+ag_tensor ag_copy_in_place_at(ag_place where, ag_tensor x, ag_tensor source)
+{
+    ag_tensor in[2] = {x, source};
+    return ag_apply_in_place(where, &op_copy, 2, in, NULL);
+}
+
+#ifdef WENGERT_SAMPLES
+AG_SAMPLES(copy)
+{
+    SAMPLE("(a * 2).copy_(b)") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 3)), b = sample_float(s, "b", AG_SHAPE(2, 3));
+        sample_result(s, ag_copy_(ag_mul_scalar(a, 2), b));
+    }
+    SAMPLE("(a * 2).copy_(b)  # broadcast") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 3)), b = sample_float(s, "b", AG_SHAPE(3));
+        sample_result(s, ag_copy_(ag_mul_scalar(a, 2), b));
+    }
+    SAMPLE("(a * 2).copy_(m)") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 3)), m = sample_mask(s, "m", AG_SHAPE(2, 1));
+        sample_result(s, ag_copy_(ag_mul_scalar(a, 2), m));
+    }
+    REFUSES("ag_copy_: (4) cannot be broadcast to (2,3)") {
+        ag_copy_(ag_mul_scalar(sample_float(s, "a", AG_SHAPE(2, 3)), 1), sample_float(s, "b", AG_SHAPE(4)));
+    }
+}
+#endif
+
+/* ---- histories in place: views and bases ------------------------------------------------------------------------------------------ */
