@@ -284,7 +284,7 @@ ag_tensor ag_sweep_input(ag_sweep *s, int i)
         ag_sweep_fail(s, AG_ERROR_STATE, "the rule reads input %d, which the operation does not declare as saved", i);
         return AG_NIL;
     }
-    if (!unchanged(s, input->value, input->version, "input", i)) {
+    if (!input->state && !unchanged(s, input->value, input->version, "input", i)) {
         return AG_NIL;
     }
     if (!input->borrowed) {

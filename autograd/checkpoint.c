@@ -20,7 +20,10 @@
 struct ag_watch {
     uint64_t birth; /* values that were born later are the block's own */
     int64_t count, capacity;
-    ag_value **value;
+    struct watched {
+        ag_value *value;
+        uint32_t version; /* when it was first used */
+    } *item;
     bool failed;
     struct ag_watch *outer;
 };
@@ -31,10 +34,10 @@ struct checkpoint_params {
     int given; /* inputs that are handed to the function; then come the others, and the draws */
 };
 
-static bool watched(const struct ag_watch *w, const ag_value *v)
+static bool is_watched(const struct ag_watch *w, const ag_value *v)
 {
     for (int64_t i = 0; i < w->count; i++) {
-        if (w->value[i] == v) {
+        if (w->item[i].value == v) {
             return true;
         }
     }
@@ -44,16 +47,16 @@ static bool watched(const struct ag_watch *w, const ag_value *v)
 void ag_watch_input(struct ag_watch *w, ag_value *v)
 {
     for (; w != NULL; w = w->outer) {
-        if ((!v->persistent && v->birth > w->birth) || watched(w, v) || w->failed) {
+        if ((!v->persistent && v->birth > w->birth) || is_watched(w, v) || w->failed) {
             continue;
         }
-        void *array = w->value;
-        if (!ag_grow(&array, w->count, &w->capacity, sizeof(ag_value *))) {
+        void *array = w->item;
+        if (!ag_grow(&array, w->count, &w->capacity, sizeof(*w->item))) {
             w->failed = true;
             continue;
         }
-        w->value = array;
-        w->value[w->count++] = ag_value_ref(v); /* a leaf may be dropped before backward */
+        w->item = array;
+        w->item[w->count++] = (struct watched){ag_value_ref(v), v->storage->version}; /* it may be dropped before backward */
     }
 }
 
@@ -146,19 +149,17 @@ static bool record(ag_context *ctx, ag_place where, const struct checkpoint_para
                    const struct ag_watch *w, const ag_draws *draws, ag_value *y)
 {
     ag_value *log = ag_value_in_scope(where, "ag_checkpoint", AG_INT64, AG_SHAPE(draws->count));
-    int64_t others = 0;
     for (int64_t i = 0; i < w->count; i++) {
-        if (w->value[i]->storage == NULL) {
+        if (w->item[i].value->storage == NULL) {
             ag_error_raise(where, AG_ERROR_LIFETIME, "ag_checkpoint: the function released a tensor from outside that it used");
             return false;
         }
-        others += 1;
     }
     if (log == NULL) {
         return false;
     }
     memcpy(ag_value_data(log), draws->draw != NULL ? draws->draw : (uint64_t[1]){0}, (size_t)draws->count * sizeof(uint64_t));
-    ag_node *node = ag_node_new(ctx, &op_checkpoint, p->given + (int)others + 1, p);
+    ag_node *node = ag_node_new(ctx, &op_checkpoint, p->given + (int)w->count + 1, p);
     if (node == NULL) {
         return false;
     }
@@ -168,12 +169,9 @@ static bool record(ag_context *ctx, ag_place where, const struct checkpoint_para
         set_input(node, i, ag_peek(inputs[i]));
     }
     for (int64_t i = 0; i < w->count; i++) {
-        set_input(node, p->given + (int)i, w->value[i]);
-        for (int k = 0; k < p->given; k++) {
-            if (ag_peek(inputs[k]) == w->value[i]) { /* given, too */
-                node->input[p->given + i].wants = false;
-            }
-        }
+        ag_value *v = w->item[i].value;
+        set_input(node, p->given + (int)i, v);
+        node->input[p->given + i].state = v->storage->version != w->item[i].version;
     }
     set_input(node, node->inputs - 1, log);
     node->output[0] = ag_value_ref(y);
@@ -218,7 +216,7 @@ ag_tensor ag_checkpoint_at(ag_place where, ag_function function, void *user, int
     }
     ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_checkpoint", y);
     for (int64_t i = 0; i < watch.count; i++) {
-        requires = requires || watch.value[i]->requires_grad;
+        requires = requires || watch.item[i].value->requires_grad;
     }
     bool own = v != NULL && !v->persistent && v->birth > watch.birth;
     if (v != NULL && (v->base != NULL || (v->view && own))) { /* a result of its own, whose history is this node */
@@ -233,9 +231,9 @@ ag_tensor ag_checkpoint_at(ag_place where, ag_function function, void *user, int
         record(ctx, where, &p, inputs, &watch, &draws, v);
     }
     for (int64_t i = 0; i < watch.count; i++) {
-        ag_value_unref(watch.value[i]);
+        ag_value_unref(watch.item[i].value);
     }
-    free(watch.value);
+    free(watch.item);
     free(draws.draw);
     y = ag_error_code() != AG_OK ? AG_NIL : y;
     ag_frame_end(frame, y);

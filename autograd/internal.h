@@ -135,6 +135,7 @@ struct ag_node_input {
     uint32_t version;
     bool wants, saved;
     bool borrowed; /* made visible for the rule that is running */
+    bool state;    /* of a checkpointed block, which changes it itself: may differ from what was saved */
 };
 
 struct ag_node {

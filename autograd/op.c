@@ -234,7 +234,7 @@ ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *out
         struct ag_node_input *input = &node->input[i];
         input->value = v;
         input->producer = NULL;
-        input->wants = input->saved = input->borrowed = false;
+        input->wants = input->saved = input->borrowed = input->state = false;
         if (v == NULL) {
             continue;
         }

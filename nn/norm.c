@@ -36,7 +36,7 @@ static ag_tensor batch_norm_forward(nn_module *m, ag_tensor x)
     ag_tensor y =
         ag_batch_norm(x, self->weight, self->bias, self->running_mean, self->running_var, config);
     if (m->training && !ag_is_nil(y)) {
-        int64_t *batches = ag_data_mut(self->num_batches_tracked);
+        int64_t *batches = ag_is_replaying() ? NULL : ag_data_mut(self->num_batches_tracked);
         if (batches != NULL) {
             ++*batches;
         }

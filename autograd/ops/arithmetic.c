@@ -154,12 +154,12 @@ static void div_backward(ag_sweep *s)
     ag_tensor da = ag_div(dy, b);
     ag_sweep_add(s, 0, da);
     if (ag_sweep_wants(s, 1)) {
-        ag_sweep_add(s, 1, ag_neg(ag_mul(da, ag_sweep_output(s, 0))));
+        ag_sweep_add(s, 1, ag_neg(ag_mul(da, ag_div(ag_sweep_input(s, 0), b))));
     }
 }
 
-AG_OP(div){ELEMENTWISE(div, 2, AG_SAVE_INPUT(1) | AG_SAVE_OUTPUT(0)), .formula = "y = a / b",
-           .derivative = "da = dy / b, db = -dy y / b", FLOAT_LOOPS(div)};
+AG_OP(div){ELEMENTWISE(div, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .formula = "y = a / b",
+           .derivative = "da = dy / b, db = -dy / b (a / b)", FLOAT_LOOPS(div)};
 BINARY_FUNCTION(div)
 BINARY_IN_PLACE(div)
 

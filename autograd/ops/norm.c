@@ -134,6 +134,9 @@ static void move_running(ag_call *call, double momentum, int64_t channels, int64
                          const double *var)
 {
     const ag_array *running_mean = ag_call_input(call, RUNNING_MEAN), *running_var = ag_call_input(call, RUNNING_VAR);
+    if (ag_call_replaying(call)) {
+        return; /* they moved the first time */
+    }
     double unbiased = (double)count / (double)(count - 1);
     for (int64_t i = 0; i < channels; i++) {
         set_element(running_mean, i, (1 - momentum) * element(running_mean, i) + momentum * mean[i]);
