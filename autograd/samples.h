@@ -61,6 +61,9 @@ void sample_result(ag_samples *s, ag_tensor y);
 /* For functions with kinks or of which the second derivative is not defined: the driver leaves the second order out. */
 void sample_first_order_only(ag_samples *s);
 
+/* For functions whose gradient is defined to be another than the limit of differences (straight-through, padding rows): the driver
+ * compares with PyTorch only. */
+void sample_no_differences(ag_samples *s);
 /* For a sample that cannot agree with PyTorch within 1e-12 (float64) and 1e-5 (float32) of its largest element: the tolerances
  * instead (0: the usual one), at most 1e-9 and 1e-3, and why. The suite counts these samples and allows few. */
 void sample_looser(ag_samples *s, double float64, double float32, const char *reason);

@@ -4,7 +4,7 @@
  */
 #include <math.h>
 
-#include "../samples.h"
+#include "elementwise_samples.h"
 #include "loops.h"
 #include "ops.h"
 
@@ -17,8 +17,8 @@
  * y = max(x, 0), NaN stays
  * dx = dy [y > 0] */
 
-/* g = dy [y > 0];  ddy = dg [y > 0],  dy' = 0 */
-BINARY_FLOAT(relu_slope, b > 0 ? a : 0, b > 0 ? a : 0)
+/* g = dy [y > 0], and where y is NaN;  ddy = dg [y > 0],  dy' = 0 */
+BINARY_FLOAT(relu_slope, b <= 0 ? 0 : a, b <= 0 ? 0 : a)
 
 static ag_tensor relu_slope(ag_tensor dy, ag_tensor y);
 
@@ -193,7 +193,7 @@ static void elu_backward(ag_sweep *s)
     const struct slope *p = ag_sweep_params(s);
     ag_tensor dy = ag_sweep_grad(s, 0), x = ag_sweep_input(s, 0), zero = ag_scalar(0, ag_dtype_of(x));
     ag_tensor low = ag_minimum(x, zero); /* e^x of a large x must not meet the zero of the other branch */
-    ag_sweep_add(s, 0, ag_where(ag_gt(x, zero), dy, ag_mul(dy, ag_mul_scalar(ag_exp(low), p->value))));
+    ag_sweep_add(s, 0, ag_where(ag_le(x, zero), ag_mul(dy, ag_mul_scalar(ag_exp(low), p->value)), dy));
 }
 
 AG_OP(elu){ELEMENTWISE(elu, 1, AG_SAVE_INPUT(0)), .params = sizeof(struct slope),
@@ -284,30 +284,6 @@ AG_OP(gelu_tanh){ELEMENTWISE(gelu_tanh, 1, AG_SAVE_INPUT(0)), .formula = "y = x/
 UNARY_FUNCTION(gelu_tanh)
 
 #ifdef WENGERT_SAMPLES
-#define ACTIVATION_SAMPLES(op, call, expression)                                                            \
-    AG_SAMPLES(op)                                                                                          \
-    {                                                                                                       \
-        SAMPLE(expression) {                                                                                \
-            ag_tensor a = sample_float(s, "a", AG_SHAPE(3, 4));                                             \
-            sample_result(s, call);                                                                         \
-        }                                                                                                   \
-        SAMPLE("(" expression ") * 1") {                                                                    \
-            ag_tensor a = sample_float(s, "a", AG_SHAPE_SCALAR);                                            \
-            sample_result(s, call);                                                                         \
-        }                                                                                                   \
-        SAMPLE("(" expression ") * a") {                                                                    \
-            ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 0));                                             \
-            sample_result(s, ag_mul(call, a));                                                              \
-        }                                                                                                   \
-        SAMPLE("(" expression ") * (a * a)") {                                                              \
-            ag_tensor a = sample_range(s, "a", AG_SHAPE(2, 3, 2), -6, 6);                                   \
-            sample_result(s, ag_mul(call, ag_mul(a, a)));                                                   \
-        }                                                                                                   \
-        REFUSES("ag_" #op ": needs float32 or float64, got int64") {                                        \
-            ag_tensor a = sample_int(s, "k", AG_SHAPE(3), -2, 2);                                           \
-            (void)(call);                                                                                   \
-        }                                                                                                   \
-    }
 ACTIVATION_SAMPLES(relu, ag_relu(a), "F.relu(a)")
 ACTIVATION_SAMPLES(tanh, ag_tanh(a), "torch.tanh(a)")
 ACTIVATION_SAMPLES(sigmoid, ag_sigmoid(a), "torch.sigmoid(a)")
@@ -324,6 +300,38 @@ AG_SAMPLES_OF_FUNCTION(softplus_of_infinities)
 ACTIVATION_SAMPLES(silu, ag_silu(a), "F.silu(a)")
 ACTIVATION_SAMPLES(gelu, ag_gelu(a), "F.gelu(a)")
 ACTIVATION_SAMPLES(gelu_tanh, ag_gelu_tanh(a), "F.gelu(a, approximate='tanh')")
+
+#define KINKS {0, NAN, INFINITY, -INFINITY, -0.0, 1}
+AG_SAMPLES_OF_FUNCTION(activations_at_kinks)
+{
+    const double values[] = KINKS;
+    SAMPLE("F.relu(a)") {
+        sample_result(s, ag_relu(sample_values(s, "a", AG_SHAPE(6), values)));
+        sample_no_differences(s);
+    }
+    SAMPLE("F.leaky_relu(a, 0.2)") {
+        sample_result(s, ag_leaky_relu(sample_values(s, "a", AG_SHAPE(6), values), 0.2));
+        sample_no_differences(s);
+    }
+    SAMPLE("F.elu(a, 1.5)") {
+        sample_result(s, ag_elu(sample_values(s, "a", AG_SHAPE(6), values), 1.5));
+        sample_no_differences(s);
+    }
+    SAMPLE("torch.sigmoid(a) + torch.tanh(a)") {
+        ag_tensor a = sample_values(s, "a", AG_SHAPE(6), values);
+        sample_result(s, ag_add(ag_sigmoid(a), ag_tanh(a)));
+        sample_no_differences(s);
+    }
+    SAMPLE("torch.sign(a) + torch.abs(a)") {
+        ag_tensor a = sample_values(s, "a", AG_SHAPE(6), values);
+        sample_result(s, ag_add(ag_sign(a), ag_abs(a)));
+        sample_no_differences(s);
+    }
+    SAMPLE("F.softplus(a)") {
+        sample_result(s, ag_softplus(sample_values(s, "a", AG_SHAPE(6), values)));
+        sample_no_differences(s);
+    }
+}
 
 /* The slopes, at values that relu and its like could not give, so that their own derivatives are seen. */
 #define SLOPE_SAMPLES(op, call, expression)                                                                 \

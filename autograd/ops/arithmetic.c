@@ -227,39 +227,38 @@ AG_SAMPLES(pow)
 
 /* ---- maximum, minimum -----------------------------------------------------------------------------------------------------
  * y = max(a, b)
- * da = dy [a > b] + dy/2 [a = b],  db likewise; NaN in either wins */
+ * da = dy [a > b] + dy/2 [a = b],  db likewise; NaN in either wins, and both get all */
 
 BINARY_FLOAT(maximum, a != a ? a : (b != b || b > a) ? b : a, a != a ? a : (b != b || b > a) ? b : a)
 BINARY_FLOAT(minimum, a != a ? a : (b != b || b < a) ? b : a, a != a ? a : (b != b || b < a) ? b : a)
 
-/* The share of dy that goes to `winner`, which beat `loser` where `wins`. */
-static ag_tensor share(ag_tensor dy, ag_tensor wins, ag_tensor ties)
+/* The share of dy that goes to one of the two: all, unless it loses, and half of it where they are equal. */
+static ag_tensor share(ag_tensor dy, ag_tensor loses, ag_tensor ties)
 {
     ag_dtype dtype = ag_dtype_of(dy);
-    ag_tensor weight = ag_add(ag_cast(wins, dtype), ag_mul_scalar(ag_cast(ties, dtype), 0.5));
-    return ag_mul(dy, weight);
+    return ag_mul(ag_masked_fill(dy, loses, 0), ag_add_scalar(ag_mul_scalar(ag_cast(ties, dtype), -0.5), 1));
 }
 
 static void maximum_backward(ag_sweep *s)
-{
-    ag_tensor dy = ag_sweep_grad(s, 0), a = ag_sweep_input(s, 0), b = ag_sweep_input(s, 1), ties = ag_eq(a, b);
-    ag_sweep_add(s, 0, share(dy, ag_gt(a, b), ties));
-    ag_sweep_add(s, 1, share(dy, ag_lt(a, b), ties));
-}
-
-static void minimum_backward(ag_sweep *s)
 {
     ag_tensor dy = ag_sweep_grad(s, 0), a = ag_sweep_input(s, 0), b = ag_sweep_input(s, 1), ties = ag_eq(a, b);
     ag_sweep_add(s, 0, share(dy, ag_lt(a, b), ties));
     ag_sweep_add(s, 1, share(dy, ag_gt(a, b), ties));
 }
 
+static void minimum_backward(ag_sweep *s)
+{
+    ag_tensor dy = ag_sweep_grad(s, 0), a = ag_sweep_input(s, 0), b = ag_sweep_input(s, 1), ties = ag_eq(a, b);
+    ag_sweep_add(s, 0, share(dy, ag_gt(a, b), ties));
+    ag_sweep_add(s, 1, share(dy, ag_lt(a, b), ties));
+}
+
 AG_OP(maximum){ELEMENTWISE(maximum, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .formula = "y = max(a, b)",
-               .derivative = "da = dy ([a > b] + [a = b]/2), db = dy ([a < b] + [a = b]/2)", FLOAT_LOOPS(maximum)};
+               .derivative = "da = dy ([a > b] + [a = b]/2), db likewise", FLOAT_LOOPS(maximum)};
 BINARY_FUNCTION(maximum)
 
 AG_OP(minimum){ELEMENTWISE(minimum, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .formula = "y = min(a, b)",
-               .derivative = "da = dy ([a < b] + [a = b]/2), db = dy ([a > b] + [a = b]/2)", FLOAT_LOOPS(minimum)};
+               .derivative = "da = dy ([a < b] + [a = b]/2), db likewise", FLOAT_LOOPS(minimum)};
 BINARY_FUNCTION(minimum)
 
 #ifdef WENGERT_SAMPLES
@@ -268,6 +267,12 @@ AG_SAMPLES(maximum)
     SAMPLE("torch.maximum(a, b)") {
         ag_tensor a = sample_float(s, "a", AG_SHAPE(3, 4)), b = sample_float(s, "b", AG_SHAPE(4));
         sample_result(s, ag_maximum(a, b));
+    }
+    SAMPLE("torch.maximum(a, b) + 2 * torch.minimum(a, b)  # ties, NaN") {
+        const double a[] = {1, 2, NAN, 1, 3, INFINITY}, b[] = {1, 3, 1, NAN, 2, INFINITY};
+        ag_tensor x = sample_values(s, "a", AG_SHAPE(6), a), y = sample_values(s, "b", AG_SHAPE(6), b);
+        sample_result(s, ag_add(ag_maximum(x, y), ag_mul_scalar(ag_minimum(x, y), 2)));
+        sample_no_differences(s);
     }
     REFUSES("ag_maximum: shapes (2) and (3) do not broadcast") {
         ag_maximum(sample_float(s, "a", AG_SHAPE(2)), sample_float(s, "b", AG_SHAPE(3)));

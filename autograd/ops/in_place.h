@@ -25,6 +25,7 @@ AG_API ag_tensor ag_fill_in_place_at(ag_place where, ag_tensor x, double value);
 AG_API ag_tensor ag_zero_in_place_at(ag_place where, ag_tensor x); /* x = 0; all types */
 /* x = source, broadcast and converted to x's type; the gradient goes to the source. All types. */
 AG_API ag_tensor ag_copy_in_place_at(ag_place where, ag_tensor x, ag_tensor source);
+AG_API ag_tensor ag_masked_fill_in_place_at(ag_place where, ag_tensor x, ag_tensor mask, double value); /* x = mask ? value : x */
 AG_API ag_tensor ag_neg_in_place_at(ag_place where, ag_tensor x);     /* x = -x */
 AG_API ag_tensor ag_square_in_place_at(ag_place where, ag_tensor x);  /* x = x^2 */
 AG_API ag_tensor ag_sqrt_in_place_at(ag_place where, ag_tensor x);    /* x = sqrt(x) */
@@ -42,6 +43,7 @@ AG_API ag_tensor ag_sigmoid_in_place_at(ag_place where, ag_tensor x); /* x = 1 /
 #define ag_fill_(...) ag_fill_in_place_at(AG_HERE, __VA_ARGS__)
 #define ag_zero_(...) ag_zero_in_place_at(AG_HERE, __VA_ARGS__)
 #define ag_copy_(...) ag_copy_in_place_at(AG_HERE, __VA_ARGS__)
+#define ag_masked_fill_(...) ag_masked_fill_in_place_at(AG_HERE, __VA_ARGS__)
 #define ag_neg_(...) ag_neg_in_place_at(AG_HERE, __VA_ARGS__)
 #define ag_square_(...) ag_square_in_place_at(AG_HERE, __VA_ARGS__)
 #define ag_sqrt_(...) ag_sqrt_in_place_at(AG_HERE, __VA_ARGS__)

@@ -3,7 +3,7 @@
  */
 #include <math.h>
 
-#include "../samples.h"
+#include "elementwise_samples.h"
 #include "loops.h"
 #include "ops.h"
 
@@ -174,10 +174,10 @@ AG_OP(erf){ELEMENTWISE(erf, 1, AG_SAVE_INPUT(0)), .formula = "y = erf(x)", .deri
 UNARY_FUNCTION(erf)
 
 /* ---- sign ---------------------------------------------------------------------------------------------------------------
- * y = -1, 0 or 1 (NaN stays)
+ * y = -1, 0 or 1; 0 for NaN, as in PyTorch
  * dx = 0 */
 
-UNARY_FLOAT(sign, x > 0 ? 1.0f : x < 0 ? -1.0f : x == 0 ? 0.0f : x, x > 0 ? 1.0 : x < 0 ? -1.0 : x == 0 ? 0.0 : x)
+UNARY_FLOAT(sign, x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f, x > 0 ? 1.0 : x < 0 ? -1.0 : 0.0)
 
 static void sign_backward(ag_sweep *s)
 {
@@ -204,23 +204,6 @@ AG_OP(abs){ELEMENTWISE(abs, 1, AG_SAVE_INPUT(0)), .formula = "y = |x|", .derivat
 UNARY_FUNCTION(abs)
 
 #ifdef WENGERT_SAMPLES
-#define FUNCTION_SAMPLES(op, torch_name, low, high)                                                       \
-    AG_SAMPLES(op)                                                                                        \
-    {                                                                                                     \
-        SAMPLE("torch." torch_name "(a)") {                                                               \
-            sample_result(s, ag_##op(sample_range(s, "a", AG_SHAPE(3, 4), low, high)));                   \
-        }                                                                                                 \
-        SAMPLE("torch." torch_name "(a) * 1") {                                                           \
-            sample_result(s, ag_##op(sample_range(s, "a", AG_SHAPE_SCALAR, low, high)));                  \
-        }                                                                                                 \
-        SAMPLE("torch." torch_name "(a) * a") {                                                           \
-            ag_tensor a = sample_range(s, "a", AG_SHAPE(2, 0), low, high);                                \
-            sample_result(s, ag_mul(ag_##op(a), a));                                                      \
-        }                                                                                                 \
-        REFUSES("ag_" #op ": needs ") {                                                                   \
-            ag_##op(sample_mask(s, "m", AG_SHAPE(3)));                                                    \
-        }                                                                                                 \
-    }
 FUNCTION_SAMPLES(reciprocal, "reciprocal", 0.5, 2)
 FUNCTION_SAMPLES(square, "square", -2, 2)
 FUNCTION_SAMPLES(sqrt, "sqrt", 0.3, 3)

@@ -304,7 +304,9 @@ static void extreme_backward(ag_sweep *s)
             dims.dim[dims.count++] = d;
         }
     }
-    ag_tensor winners = ag_cast(ag_eq(x, spread(s, ag_sweep_output(s, 0))), ag_dtype_of(x));
+    ag_tensor y = spread(s, ag_sweep_output(s, 0));
+    /* Where the result is NaN, those that are NaN: equal to neither more than other numbers. */
+    ag_tensor nans = ag_mul(ag_ne(x, x), ag_ne(y, y)), winners = ag_cast(ag_add(ag_eq(x, y), nans), ag_dtype_of(x));
     ag_tensor share = ag_div(winners, ag_sum_dims(winners, dims, true));
     ag_sweep_add(s, 0, ag_mul(spread(s, ag_sweep_grad(s, 0)), share));
 }

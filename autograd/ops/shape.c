@@ -156,7 +156,7 @@ AG_OP(reshape){.size = sizeof(struct ag_op), .name = "reshape", .formula = "y = 
                .orders = AG_ORDERS_ANY, .view = true, .shape = reshape_shape, .backward = reshape_backward};
 
 /* Fills in a length of -1. */
-static bool complete(ag_place where, const ag_value *v, ag_shape *shape)
+static bool complete(ag_place where, const char *function, const ag_value *v, ag_shape *shape)
 {
     char a[AG_SHAPE_TEXT], b[AG_SHAPE_TEXT];
     int unknown = -1;
@@ -177,7 +177,7 @@ static bool complete(ag_place where, const ag_value *v, ag_shape *shape)
         good = good && numel == v->numel;
     }
     if (!good) {
-        ag_error_raise(where, AG_ERROR_SHAPE, "ag_reshape: %s does not have as many elements as %s",
+        ag_error_raise(where, AG_ERROR_SHAPE, "%s: %s does not have as many elements as %s", function,
                        ag_shape_format(ag_value_shape_of(v), a, sizeof(a)), ag_shape_format(*shape, b, sizeof(b)));
         return false;
     }
@@ -188,7 +188,7 @@ static bool complete(ag_place where, const ag_value *v, ag_shape *shape)
 ag_tensor ag_reshape_at(ag_place where, ag_tensor x, ag_shape shape)
 {
     const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_reshape", x);
-    if (v == NULL || !complete(where, v, &shape)) {
+    if (v == NULL || !complete(where, "ag_reshape", v, &shape)) {
         return AG_NIL;
     }
     struct shape_params p = {shape};
@@ -198,6 +198,81 @@ ag_tensor ag_reshape_at(ag_place where, ag_tensor x, ag_shape shape)
         x = ag_contiguous_at(where, x);
     }
     return ag_apply(where, &op_reshape, 1, &x, &p, NULL);
+}
+
+ag_tensor ag_view_at(ag_place where, ag_tensor x, ag_shape shape)
+{
+    char a[AG_SHAPE_TEXT], b[AG_SHAPE_TEXT];
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_view", x);
+    if (v == NULL || !complete(where, "ag_view", v, &shape)) {
+        return AG_NIL;
+    }
+    struct shape_params p = {shape};
+    int64_t stride[AG_MAX_DIMS];
+    ag_array array = ag_value_array(v);
+    if (!view_strides(&array, &shape, stride)) {
+        ag_error_raise(where, AG_ERROR_SHAPE, "ag_view: the elements of %s do not lie so that they can be seen as %s; "
+                       "ag_reshape() copies", ag_shape_format(ag_value_shape_of(v), a, sizeof(a)),
+                       ag_shape_format(shape, b, sizeof(b)));
+        return AG_NIL;
+    }
+    return ag_apply(where, &op_reshape, 1, &x, &p, NULL);
+}
+
+ag_tensor ag_unflatten_at(ag_place where, ag_tensor x, int dim, ag_shape sizes)
+{
+    char a[AG_SHAPE_TEXT], b[AG_SHAPE_TEXT];
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_unflatten", x);
+    if (v == NULL) {
+        return AG_NIL;
+    }
+    int at = dim < 0 ? dim + v->ndim : dim;
+    if (at < 0 || at >= v->ndim) {
+        ag_error_raise(where, AG_ERROR_INDEX, "ag_unflatten: dimension %d is out of range for %s", dim,
+                       ag_shape_format(ag_value_shape_of(v), a, sizeof(a)));
+        return AG_NIL;
+    }
+    ag_shape shape = {0}, given = sizes;
+    int64_t known = 1, unknown = -1;
+    bool good = sizes.ndim >= 1 && v->ndim - 1 + sizes.ndim <= AG_MAX_DIMS;
+    for (int i = 0; good && i < sizes.ndim; i++) {
+        int64_t n = sizes.size[i];
+        good = n >= 0 ? n == 0 || known <= INT64_MAX / n : n == -1 && unknown < 0;
+        unknown = n == -1 ? i : unknown;
+        known *= n == -1 ? 1 : n;
+    }
+    if (good && unknown >= 0) {
+        good = known > 0 && v->size[at] % known == 0;
+        sizes.size[unknown] = good ? v->size[at] / known : 0;
+    } else {
+        good = good && known == v->size[at];
+    }
+    if (!good) {
+        ag_error_raise(where, AG_ERROR_SHAPE, "ag_unflatten: dimension %d of %s cannot become %s", at,
+                       ag_shape_format(ag_value_shape_of(v), a, sizeof(a)), ag_shape_format(given, b, sizeof(b)));
+        return AG_NIL;
+    }
+    for (int d = 0; d < v->ndim; d++) {
+        for (int i = 0; d == at && i < sizes.ndim; i++) {
+            shape.size[shape.ndim++] = sizes.size[i];
+        }
+        if (d != at) {
+            shape.size[shape.ndim++] = v->size[d];
+        }
+    }
+    return ag_reshape_at(where, x, shape);
+}
+
+ag_tensor ag_squeeze_all_at(ag_place where, ag_tensor x)
+{
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_squeeze_all", x);
+    ag_shape shape = {0};
+    for (int d = 0; v != NULL && d < v->ndim; d++) {
+        if (v->size[d] != 1) {
+            shape.size[shape.ndim++] = v->size[d];
+        }
+    }
+    return v == NULL ? AG_NIL : ag_reshape_at(where, x, shape);
 }
 
 ag_tensor ag_flatten_at(ag_place where, ag_tensor x, int start_dim, int end_dim)
@@ -316,6 +391,29 @@ AG_SAMPLES(reshape)
     }
     SAMPLE("a.unsqueeze(-1).squeeze(0)") {
         sample_result(s, ag_squeeze(ag_unsqueeze(sample_float(s, "a", AG_SHAPE(2, 3)), -1), 0));
+    }
+    SAMPLE("a.view(3, 4)") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 6));
+        sample_result(s, ag_view(ag_contiguous(a), AG_SHAPE(3, -1)));
+    }
+    SAMPLE("a.unflatten(1, (2, 3)) * a.reshape(2, 2, 3)") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 6));
+        sample_result(s, ag_mul(ag_unflatten(a, -1, AG_SHAPE(2, -1)), ag_unflatten(a, 1, AG_SHAPE(2, 3))));
+    }
+    SAMPLE("a.squeeze()") {
+        sample_result(s, ag_squeeze_all(sample_float(s, "a", AG_SHAPE(1, 3, 1, 2))));
+    }
+    REFUSES("ag_view: the elements of (3,2) do not lie so that they can be seen as (6)") {
+        ag_view(ag_transpose(sample_float(s, "a", AG_SHAPE(2, 3)), 0, 1), AG_SHAPE(6));
+    }
+    REFUSES("ag_view: (2,6) does not have as many elements as (5)") {
+        ag_view(sample_float(s, "a", AG_SHAPE(2, 6)), AG_SHAPE(5));
+    }
+    REFUSES("ag_unflatten: dimension 1 of (2,6) cannot become (4,-1)") {
+        ag_unflatten(sample_float(s, "a", AG_SHAPE(2, 6)), 1, AG_SHAPE(4, -1));
+    }
+    REFUSES("ag_unflatten: dimension 2 is out of range for (2,6)") {
+        ag_unflatten(sample_float(s, "a", AG_SHAPE(2, 6)), 2, AG_SHAPE(6));
     }
     REFUSES("ag_reshape: (2,6) does not have as many elements as (5,-1)") {
         ag_reshape(sample_float(s, "a", AG_SHAPE(2, 6)), AG_SHAPE(5, -1));

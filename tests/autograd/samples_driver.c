@@ -279,6 +279,11 @@ void sample_first_order_only(ag_samples *s)
     s->first_order_only = true;
 }
 
+void sample_no_differences(ag_samples *s)
+{
+    s->no_differences = true;
+}
+
 void sample_looser(ag_samples *s, double float64, double float32, const char *reason)
 {
     s->looser64 = float64;

@@ -37,7 +37,7 @@ struct ag_samples {
     struct sample_input input[SAMPLE_INPUTS];
     int results;
     ag_tensor result[SAMPLE_RESULTS];
-    bool first_order_only;
+    bool first_order_only, no_differences;
     double looser64, looser32; /* what the sample asks for instead of 1e-12 and 1e-5; 0: nothing */
     const char *reason;
 };

@@ -252,7 +252,7 @@ static void against_differences(ag_samples *s, int order)
             leaves[n++] = s->input[i].leaf;
         }
     }
-    if (!differentiable || n == 0 || (order == 2 && s->first_order_only)) {
+    if (!differentiable || n == 0 || s->no_differences || (order == 2 && s->first_order_only)) {
         return;
     }
     for (int i = 0; i < n; i++) {

@@ -53,6 +53,7 @@ def main():
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
     os.makedirs(folder, exist_ok=True)
     family = None
+    failures = 0
     for line in sys.stdin:
         word, _, rest = line.rstrip("\n").partition(" ")
         if word == "family":
@@ -72,10 +73,12 @@ def main():
             try:
                 evaluate(out[family], name, text, inputs)
             except Exception as error:
-                sys.exit("%s: %s: %s" % (name, text, error))
+                sys.stderr.write("%s: %s: %s\n" % (name, text, error))
+                failures += 1
     for family, text in out.items():
         with open(os.path.join(folder, family + ".txt"), "w") as f:
             f.write(text.getvalue())
+    sys.exit(failures > 0)
 
 
 if __name__ == "__main__":
