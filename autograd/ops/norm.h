@@ -23,6 +23,10 @@ AG_API ag_tensor ag_batch_norm_at(ag_place where, ag_tensor x, ag_tensor weight,
                                   ag_tensor running_var, ag_batch_norm_config config);
 #define ag_batch_norm(...) ag_batch_norm_at(AG_HERE, __VA_ARGS__)
 
+/* y = x / max(p-norm of x along dim, eps); p >= 0, infinity too, eps >= 0. PyTorch: p 2, dim 1, eps 1e-12. */
+AG_API ag_tensor ag_normalize_at(ag_place where, ag_tensor x, double p, int dim, double eps);
+#define ag_normalize(...) ag_normalize_at(AG_HERE, __VA_ARGS__)
+
 AG_EXTERN_C_END
 
 #endif
