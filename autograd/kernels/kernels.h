@@ -167,6 +167,24 @@ void k_norm_sums(ag_dtype dtype, int threads, const k_norm *p, const void *dy, c
 void k_norm_input(ag_dtype dtype, int threads, const k_norm *p, const void *dy, const void *x, const void *mean,
                   const void *by_dy, const void *by_x, const void *shift, void *dx);
 
+/* ---- layer_norm.c: rows normalised ---------------------------------------------------------------------------------------------- */
+
+typedef struct k_layer_norm {
+    int64_t rows, d;
+    bool centred; /* by mean and variance; false: by the root mean square, and no mean is read or written */
+    double eps;
+} k_layer_norm;
+
+/* y = (x - mean) rstd w + b; w and b (d) may be NULL; mean and rstd (rows) are kept for the way back. */
+void k_layer_norm_forward(ag_dtype dtype, int threads, const k_layer_norm *p, const void *x, const void *w, const void *b,
+                          void *y, void *mean, void *rstd);
+void k_layer_norm_input(ag_dtype dtype, int threads, const k_layer_norm *p, const void *dy, const void *x, const void *w,
+                        const void *mean, const void *rstd, void *dx);
+/* dw (d) = sum of dy (x - mean) rstd, db (d) = sum of dy. */
+size_t k_layer_norm_bytes(ag_dtype dtype, const k_layer_norm *p);
+void k_layer_norm_weights(ag_dtype dtype, int threads, const k_layer_norm *p, const void *dy, const void *x,
+                          const void *mean, const void *rstd, void *dw, void *db, void *work);
+
 /* ---- random.c: tensors from one key ---------------------------------------------------------------------------------------------- */
 
 /* Element i is a function of the key and i alone. */
