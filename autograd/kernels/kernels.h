@@ -178,12 +178,11 @@ typedef struct k_layer_norm {
 /* y = (x - mean) rstd w + b; w and b (d) may be NULL; mean and rstd (rows) are kept for the way back. */
 void k_layer_norm_forward(ag_dtype dtype, int threads, const k_layer_norm *p, const void *x, const void *w, const void *b,
                           void *y, void *mean, void *rstd);
-void k_layer_norm_input(ag_dtype dtype, int threads, const k_layer_norm *p, const void *dy, const void *x, const void *w,
-                        const void *mean, const void *rstd, void *dx);
-/* dw (d) = sum of dy (x - mean) rstd, db (d) = sum of dy. */
+/* Bytes of working memory that the way back needs for dw and db. */
 size_t k_layer_norm_bytes(ag_dtype dtype, const k_layer_norm *p);
-void k_layer_norm_weights(ag_dtype dtype, int threads, const k_layer_norm *p, const void *dy, const void *x,
-                          const void *mean, const void *rstd, void *dw, void *db, void *work);
+/* dx; dw (d) = sum of dy (x - mean) rstd, db (d) = sum of dy. dx may be NULL; dw and db may both be. */
+void k_layer_norm_back(ag_dtype dtype, int threads, const k_layer_norm *p, const void *dy, const void *x, const void *w,
+                       const void *mean, const void *rstd, void *dx, void *dw, void *db, void *work);
 
 /* ---- random.c: tensors from one key ---------------------------------------------------------------------------------------------- */
 

@@ -45,20 +45,6 @@ void k_layer_norm_forward(ag_dtype dtype, int threads, const k_layer_norm *p, co
     });
 }
 
-void k_layer_norm_input(ag_dtype dtype, int threads, const k_layer_norm *p, const void *dy, const void *x, const void *w,
-                        const void *mean, const void *rstd, void *dx)
-{
-    int64_t step = rows_at_a_time(p), chunks = (p->rows + step - 1) / step;
-    K_PARALLEL_FOR(team(p, threads), (int64_t i = 0; i < chunks; i++), {
-        int64_t first = i * step, rows = p->rows - first < step ? p->rows - first : step;
-        if (dtype == AG_FLOAT32) {
-            rows_back_f32(p, first, rows, dy, x, w, mean, rstd, dx);
-        } else {
-            rows_back_f64(p, first, rows, dy, x, w, mean, rstd, dx);
-        }
-    });
-}
-
 /* Rows of one part of the weights' gradients: many enough that adding the parts up costs little. */
 static int64_t part_rows(const k_layer_norm *p)
 {
@@ -76,33 +62,33 @@ size_t k_layer_norm_bytes(ag_dtype dtype, const k_layer_norm *p)
     return (size_t)(parts_of(p) * 2 * p->d) * ag_dtype_size(dtype);
 }
 
-void k_layer_norm_weights(ag_dtype dtype, int threads, const k_layer_norm *p, const void *dy, const void *x,
-                          const void *mean, const void *rstd, void *dw, void *db, void *work)
+void k_layer_norm_back(ag_dtype dtype, int threads, const k_layer_norm *p, const void *dy, const void *x, const void *w,
+                       const void *mean, const void *rstd, void *dx, void *dw, void *db, void *work)
 {
     int64_t parts = parts_of(p), step = part_rows(p), d = p->d;
     K_PARALLEL_FOR(team(p, threads), (int64_t i = 0; i < parts; i++), {
         int64_t first = i * step, rows = p->rows - first < step ? p->rows - first : step;
         if (dtype == AG_FLOAT32) {
-            float *part = (float *)work + i * 2 * d;
-            rows_weights_f32(p, first, rows, dy, x, mean, rstd, part, part + d);
+            float *part = dw != NULL ? (float *)work + i * 2 * d : NULL;
+            rows_back_f32(p, first, rows, dy, x, w, mean, rstd, dx, part, dw != NULL ? part + d : NULL);
         } else {
-            double *part = (double *)work + i * 2 * d;
-            rows_weights_f64(p, first, rows, dy, x, mean, rstd, part, part + d);
+            double *part = dw != NULL ? (double *)work + i * 2 * d : NULL;
+            rows_back_f64(p, first, rows, dy, x, w, mean, rstd, dx, part, dw != NULL ? part + d : NULL);
         }
     });
-    for (int64_t j = 0; j < d; j++) {
-        double w = 0, b = 0;
+    for (int64_t j = 0; j < d && dw != NULL; j++) {
+        double sum_w = 0, sum_b = 0;
         for (int64_t i = 0; i < parts; i++) {
             int64_t at = i * 2 * d + j;
-            w += dtype == AG_FLOAT32 ? (double)((const float *)work)[at] : ((const double *)work)[at];
-            b += dtype == AG_FLOAT32 ? (double)((const float *)work)[at + d] : ((const double *)work)[at + d];
+            sum_w += dtype == AG_FLOAT32 ? (double)((const float *)work)[at] : ((const double *)work)[at];
+            sum_b += dtype == AG_FLOAT32 ? (double)((const float *)work)[at + d] : ((const double *)work)[at + d];
         }
         if (dtype == AG_FLOAT32) {
-            ((float *)dw)[j] = (float)w;
-            ((float *)db)[j] = (float)b;
+            ((float *)dw)[j] = (float)sum_w;
+            ((float *)db)[j] = (float)sum_b;
         } else {
-            ((double *)dw)[j] = w;
-            ((double *)db)[j] = b;
+            ((double *)dw)[j] = sum_w;
+            ((double *)db)[j] = sum_b;
         }
     }
 }

@@ -106,15 +106,28 @@ static AG_ALWAYS_INLINE void NAME(row_sums)(int64_t d, const T *dy, const T *x, 
     *product = (T)(NAME(lanes_sum)(q) + (double)q_rest);
 }
 
+/* dx, if it is not NULL, and the sums over these rows of dy h in dw and of dy in db, if they are not NULL: written, not added. */
 AG_MULTIVERSION static void NAME(rows_back)(const k_layer_norm *p, int64_t first, int64_t rows, const T *restrict dy,
                                             const T *restrict x, const T *restrict w, const T *restrict mean,
-                                            const T *restrict rstd, T *restrict dx)
+                                            const T *restrict rstd, T *restrict dx, T *restrict dw, T *restrict db)
 {
     const int64_t d = p->d;
+    for (int64_t i = 0; i < d && dw != NULL; i++) {
+        dw[i] = db[i] = 0;
+    }
     for (int64_t r = first; r < first + rows; r++) {
         const T *g = dy + r * d, *row = x + r * d;
-        T *out = dx + r * d;
         T m = p->centred ? mean[r] : 0, s = rstd[r], sum, product;
+        if (dw != NULL) {
+            for (int64_t i = 0; i < d; i++) {
+                dw[i] += g[i] * ((row[i] - m) * s);
+                db[i] += g[i];
+            }
+        }
+        if (dx == NULL) {
+            continue;
+        }
+        T *out = dx + r * d;
         if (w == NULL) {
             NAME(row_sums)(d, g, row, NULL, m, s, &sum, &product);
         } else {
@@ -129,25 +142,6 @@ AG_MULTIVERSION static void NAME(rows_back)(const k_layer_norm *p, int64_t first
             for (int64_t i = 0; i < d; i++) {
                 out[i] = (g[i] * w[i] - even - (row[i] - m) * s * along) * s;
             }
-        }
-    }
-}
-
-/* dw and db over some rows: written, not added. */
-AG_MULTIVERSION static void NAME(rows_weights)(const k_layer_norm *p, int64_t first, int64_t rows, const T *restrict dy,
-                                               const T *restrict x, const T *restrict mean, const T *restrict rstd,
-                                               T *restrict dw, T *restrict db)
-{
-    const int64_t d = p->d;
-    for (int64_t i = 0; i < d; i++) {
-        dw[i] = db[i] = 0;
-    }
-    for (int64_t r = first; r < first + rows; r++) {
-        const T *g = dy + r * d, *row = x + r * d;
-        T m = p->centred ? mean[r] : 0, s = rstd[r];
-        for (int64_t i = 0; i < d; i++) {
-            dw[i] += g[i] * ((row[i] - m) * s);
-            db[i] += g[i];
         }
     }
 }

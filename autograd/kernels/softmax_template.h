@@ -262,19 +262,38 @@ static AG_ALWAYS_INLINE T NAME(weight_of)(const k_labels *p, int64_t c)
     return p->weight == NULL ? (T)1 : ((const T *)p->weight)[c];
 }
 
-/* The sum over the classes of w[c] (shift - x[c stride]). */
-static AG_ALWAYS_INLINE T NAME(smooth_sum)(const k_labels *p, const T *x, int64_t stride, T shift)
+/* The sum over the classes of w[c] (max - x[c]), in lanes. */
+static AG_ALWAYS_INLINE T NAME(smooth_sum)(const k_labels *p, const T *x, T max)
+{
+    const T *w = p->weight;
+    T lane[LANES] = { 0 }, sum = 0;
+    int64_t c = 0;
+    for (; c + LANES <= p->c; c += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            lane[j] += (w == NULL ? (T)1 : w[c + j]) * (max - x[c + j]);
+        }
+    }
+    for (; c < p->c; c++) {
+        sum += NAME(weight_of)(p, c) * (max - x[c]);
+    }
+    for (int j = 0; j < LANES; j++) {
+        sum += lane[j];
+    }
+    return sum;
+}
+
+static AG_ALWAYS_INLINE T NAME(weight_sum)(const k_labels *p)
 {
     T sum = 0;
     for (int64_t c = 0; c < p->c; c++) {
-        sum += NAME(weight_of)(p, c) * (shift - x[c * stride]);
+        sum += NAME(weight_of)(p, c);
     }
     return sum;
 }
 
 AG_MULTIVERSION static void NAME(label_rows)(const k_labels *p, int64_t first, int64_t rows, const T *x, T *loss, T *stats)
 {
-    const T hot = (T)(1 - p->smoothing), smooth = (T)(p->smoothing / (double)p->c);
+    const T hot = (T)(1 - p->smoothing), smooth = (T)(p->smoothing / (double)p->c), all = NAME(weight_sum)(p);
     for (int64_t r = first; r < first + rows; r++) {
         const T *row = x + r * p->c;
         int64_t label = p->label[r];
@@ -287,7 +306,7 @@ AG_MULTIVERSION static void NAME(label_rows)(const k_labels *p, int64_t first, i
         if (label != p->ignore) {
             loss[r] = hot * NAME(weight_of)(p, label) * (log_sum - (row[label] - max));
             if (smooth > 0) {
-                loss[r] += smooth * NAME(smooth_sum)(p, row, 1, log_sum + max);
+                loss[r] += smooth * (NAME(smooth_sum)(p, row, max) + all * log_sum);
             }
         }
     }
@@ -296,12 +315,12 @@ AG_MULTIVERSION static void NAME(label_rows)(const k_labels *p, int64_t first, i
 /* One of the n blocks (c,l). */
 AG_MULTIVERSION static void NAME(label_columns)(const k_labels *p, int64_t block, const T *x, T *loss, T *stats)
 {
-    const T hot = (T)(1 - p->smoothing), smooth = (T)(p->smoothing / (double)p->c);
+    const T hot = (T)(1 - p->smoothing), smooth = (T)(p->smoothing / (double)p->c), all = NAME(weight_sum)(p);
     const int64_t l = p->l;
     x += block * p->c * l;
     for (int64_t at = 0; at < l; at += LANES) {
         int64_t width = l - at < LANES ? l - at : LANES;
-        T max[LANES], sum[LANES];
+        T max[LANES], sum[LANES], even[LANES] = { 0 };
         for (int64_t j = 0; j < width; j++) {
             max[j] = -(T)INFINITY;
             sum[j] = 0;
@@ -317,13 +336,19 @@ AG_MULTIVERSION static void NAME(label_columns)(const k_labels *p, int64_t block
                 sum[j] += EXP(x[c * l + at + j] - max[j]);
             }
         }
+        for (int64_t c = 0; c < p->c && smooth > 0; c++) {
+            T w = NAME(weight_of)(p, c);
+            for (int64_t j = 0; j < width; j++) {
+                even[j] += w * (max[j] - x[c * l + at + j]);
+            }
+        }
         for (int64_t j = 0; j < width; j++) {
             int64_t place = block * l + at + j, label = p->label[place];
             T log_sum = LOG(sum[j]), value = 0;
             if (label != p->ignore) {
                 value = hot * NAME(weight_of)(p, label) * (log_sum - (x[label * l + at + j] - max[j]));
                 if (smooth > 0) {
-                    value += smooth * NAME(smooth_sum)(p, x + at + j, l, log_sum + max[j]);
+                    value += smooth * (even[j] + all * log_sum);
                 }
             }
             stats[2 * place] = max[j];
@@ -331,15 +356,6 @@ AG_MULTIVERSION static void NAME(label_columns)(const k_labels *p, int64_t block
             loss[place] = value;
         }
     }
-}
-
-static AG_ALWAYS_INLINE T NAME(weight_sum)(const k_labels *p)
-{
-    T sum = 0;
-    for (int64_t c = 0; c < p->c; c++) {
-        sum += NAME(weight_of)(p, c);
-    }
-    return sum;
 }
 
 AG_MULTIVERSION static void NAME(label_rows_back)(const k_labels *p, int64_t first, int64_t rows, const T *x,

@@ -291,7 +291,7 @@ AG_SAMPLES(rms_norm)
 }
 #endif
 
-/* ---- layer_norm_input: the way back of both in two passes; see Note [Two ways back] in softmax.c ---------------------------- */
+/* ---- layer_norm_input: the way back of both in one pass; see Note [Two ways back] in softmax.c ---------------------------- */
 
 enum { DY = 2, MEAN, RSTD };
 
@@ -319,17 +319,13 @@ static bool layer_norm_input_forward(ag_call *call)
     if (data == NULL || dy == NULL || mean == NULL || r == NULL || !optional(call, WEIGHT, &w)) {
         return false;
     }
-    if (p->wants_x && x->numel > 0) {
-        k_layer_norm_input(x->dtype, threads, &k, dy, data, w, mean, r, ag_call_result(call, 0)->data);
+    void *work = p->wants_weights ? ag_call_work(call, k_layer_norm_bytes(x->dtype, &k)) : NULL;
+    if (p->wants_weights && work == NULL) {
+        return false;
     }
-    if (p->wants_weights) {
-        void *work = ag_call_work(call, k_layer_norm_bytes(x->dtype, &k));
-        if (work == NULL) {
-            return false;
-        }
-        k_layer_norm_weights(x->dtype, threads, &k, dy, data, mean, r, ag_call_result(call, 1)->data,
-                             ag_call_result(call, 2)->data, work);
-    }
+    k_layer_norm_back(x->dtype, threads, &k, dy, data, w, mean, r, p->wants_x ? ag_call_result(call, 0)->data : NULL,
+                      p->wants_weights ? ag_call_result(call, 1)->data : NULL,
+                      p->wants_weights ? ag_call_result(call, 2)->data : NULL, work);
     return true;
 }
 
