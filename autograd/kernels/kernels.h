@@ -114,12 +114,12 @@ void k_label_loss(ag_dtype dtype, int threads, const k_labels *p, const void *x,
 void k_label_loss_input(ag_dtype dtype, int threads, const k_labels *p, const void *x, const void *stats, const void *g,
                         bool g_per_place, double scale, void *dx);
 
-/* ---- label_loss.c: what labels choose ------------------------------------------------------------------------------------ */
+/* ---- label_loss.c: what labels choose ----------------------------------------------------------------------------- */
 
 /* loss (n,l) = -w[label] x[label], 0 where ignored. */
 void k_nll(ag_dtype dtype, const k_labels *p, const void *x, void *loss);
-/* y (n,c,l) = ((1 - smoothing) w[label] at the label, + smoothing / c w everywhere) g scale, 0 where ignored; g is one number, or one a
- * place. */
+/* y (n,c,l) = ((1 - smoothing) w[label] at the label, + smoothing / c w everywhere) g scale, 0 where ignored; g is one
+ * number, or one a place. */
 void k_label_weights(ag_dtype dtype, const k_labels *p, const void *g, bool g_per_place, double scale, void *y);
 
 /* ---- loss.c: losses element by element --------------------------------------------------------------------------------------- */
@@ -167,7 +167,7 @@ void k_norm_sums(ag_dtype dtype, int threads, const k_norm *p, const void *dy, c
 void k_norm_input(ag_dtype dtype, int threads, const k_norm *p, const void *dy, const void *x, const void *mean,
                   const void *by_dy, const void *by_x, const void *shift, void *dx);
 
-/* ---- layer_norm.c: rows normalised ---------------------------------------------------------------------------------------------- */
+/* ---- layer_norm.c: rows normalised -------------------------------------------------------------------------------- */
 
 typedef struct k_layer_norm {
     int64_t rows, d;

@@ -1,6 +1,6 @@
 /*
- * Layer normalisation for one element type: included once per type with T and NAME(x) defined. Rows lie one after the other; sums run in
- * LANES lanes of T and are added up in double, so that every order is fixed.
+ * Layer normalisation for one element type: included once per type with T and NAME(x) defined. Rows lie one after the
+ * other; sums run in LANES lanes of T and are added up in double, so that every order is fixed.
  */
 
 static AG_ALWAYS_INLINE double NAME(lanes_sum)(const T *lane)
@@ -12,8 +12,8 @@ static AG_ALWAYS_INLINE double NAME(lanes_sum)(const T *lane)
     return sum;
 }
 
-/* The mean of a row, and the mean of (x - center)^2, with the mean, or 0 if it is not to be subtracted, as center. What rounding the
- * mean to T left over is put right in double. */
+/* The mean of a row, and the mean of (x - center)^2, with the mean, or 0 if it is not to be subtracted, as center. What
+ * rounding the mean to T left over is put right in double. */
 static AG_ALWAYS_INLINE void NAME(row_stats)(int64_t d, const T *x, bool centred, double *mean, double *square)
 {
     T center = 0;
@@ -86,7 +86,8 @@ AG_MULTIVERSION static void NAME(rows_norm)(const k_layer_norm *p, int64_t first
 }
 
 /* The sums over a row of w dy and of w dy h, h = (x - mean) rstd. */
-static AG_ALWAYS_INLINE void NAME(row_sums)(int64_t d, const T *dy, const T *x, const T *w, T mean, T rstd, T *sum, T *product)
+static AG_ALWAYS_INLINE void NAME(row_sums)(int64_t d, const T *dy, const T *x, const T *w, T mean, T rstd, T *sum,
+                                            T *product)
 {
     T s[LANES] = { 0 }, q[LANES] = { 0 }, s_rest = 0, q_rest = 0;
     int64_t i = 0;
@@ -106,7 +107,8 @@ static AG_ALWAYS_INLINE void NAME(row_sums)(int64_t d, const T *dy, const T *x, 
     *product = (T)(NAME(lanes_sum)(q) + (double)q_rest);
 }
 
-/* dx, if it is not NULL, and the sums over these rows of dy h in dw and of dy in db, if they are not NULL: written, not added. */
+/* dx, if it is not NULL, and the sums over these rows of dy h in dw and of dy in db, if they are not NULL: written, not
+ * added. */
 AG_MULTIVERSION static void NAME(rows_back)(const k_layer_norm *p, int64_t first, int64_t rows, const T *restrict dy,
                                             const T *restrict x, const T *restrict w, const T *restrict mean,
                                             const T *restrict rstd, T *restrict dx, T *restrict dw, T *restrict db)

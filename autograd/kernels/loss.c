@@ -13,7 +13,7 @@ enum { CHUNK = 4096, LANES = 16, WORTH_A_THREAD = 32768 };
 #define ABS(x) ((x) < 0 ? -(x) : (x))
 #define SIGN(d) ((d) > 0 ? 1 : (d) < 0 ? -1 : (d)) /* NaN stays NaN */
 
-/* For one type and one loss: the value at (x, y), and its derivatives by x and y; c is the place where smooth_l1 and huber bend. */
+/* For one type and one loss: the value at (x, y), and its derivatives by x and y; c is where smooth_l1 and huber bend. */
 #define LOSS(T, name, VALUE, BY_X, BY_Y)                                                                             \
     AG_MULTIVERSION static void values_##name(int64_t n, const T *px, const T *py, T c, T *out)                      \
     {                                                                                                                \
@@ -85,7 +85,8 @@ LOSS(double, smooth_l1_f64, SMOOTH_L1(x, y, c), SMOOTH_L1_BY_X(x, y, c), -SMOOTH
 LOSS(float, huber_f32, HUBER(x, y, c), HUBER_BY_X(x, y, c), -HUBER_BY_X(x, y, c))
 LOSS(double, huber_f64, HUBER(x, y, c), HUBER_BY_X(x, y, c), -HUBER_BY_X(x, y, c))
 /* max(x, 0) - x y, so that an infinite x does not meet another infinity. */
-LOSS(float, bce_logits_f32, (x > 0 ? x * (1 - y) : -x * y) + k_log1p_unit_f32(k_exp_f32(-ABS(x))), k_sigmoid_f32(x) - y, -x)
+LOSS(float, bce_logits_f32, (x > 0 ? x * (1 - y) : -x * y) + k_log1p_unit_f32(k_exp_f32(-ABS(x))), k_sigmoid_f32(x) - y,
+     -x)
 LOSS(double, bce_logits_f64, (x > 0 ? x * (1 - y) : -x * y) + k_log1p_unit_f64(k_exp_f64(-ABS(x))), k_sigmoid_f64(x) - y,
      -x)
 /* Logarithms end at -100, so that a certain answer that is wrong costs 100 and not infinity. */

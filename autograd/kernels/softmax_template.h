@@ -253,9 +253,9 @@ AG_MULTIVERSION static void NAME(cross_entropy_back)(int64_t rows, int64_t d, co
     }
 }
 
-/* ---- labels with weights, some to be ignored, smoothed ------------------------------------------------------------------------
- * loss = hot (log(sum) - (x[label] - max)) + smooth (sum of w[c] (log(sum) - (x[c] - max))),  hot = (1 - smoothing) w[label],
- * smooth = smoothing / c;  dx[c] = (softmax(x)[c] (hot + smooth (sum of w)) - smooth w[c] - hot [c = label]) g */
+/* ---- labels with weights, some to be ignored, smoothed ---------------------------------------------------------------
+ * loss = hot (log(sum) - (x[label] - max)) + smooth (sum of w[c] (log(sum) - (x[c] - max)))
+ * with hot = (1 - smoothing) w[label] and smooth = smoothing / c;  dx[c] = (softmax(x)[c] (hot + smooth (sum of w)) - smooth w[c] - hot [c = label]) g */
 
 static AG_ALWAYS_INLINE T NAME(weight_of)(const k_labels *p, int64_t c)
 {

@@ -1,6 +1,6 @@
 /*
- * Cross-entropy of logits (N,C) with a label a row: the loss of most classifiers, as fast as it goes. What has weights, labels
- * to be ignored, smoothing or places is in cross_entropy.c. Two ways back, see Note [Two ways back] in softmax.c.
+ * Cross-entropy of logits (N,C) with a label a row: the loss of most classifiers, as fast as it goes. What has weights,
+ * labels to be ignored, smoothing or places is in cross_entropy.c. Two ways back, see Note [Two ways back] in softmax.c.
  */
 #include "autograd/autograd.h"
 #include "autograd/kernels/kernels.h"

@@ -1,6 +1,7 @@
 /*
- * Cross-entropy with all its options: labels with weights, ignored or smoothed, at the places of images; or probabilities as targets.
- * Labels are fused, the loops are in kernels/softmax.c; probabilities are composed. The plain loss of rows is in class_loss.c.
+ * Cross-entropy with all its options: labels with weights, ignored or smoothed, at the places of images; or probabilities
+ * as targets. Labels are fused, the loops are in kernels/softmax.c; probabilities are composed. The plain loss of rows is in
+ * class_loss.c.
  */
 #include <math.h>
 
@@ -100,7 +101,8 @@ static ag_tensor cross_entropy_of_probabilities(ag_place where, ag_tensor x, ag_
         return AG_NIL;
     }
     if (!(config.label_smoothing >= 0 && config.label_smoothing <= 1)) {
-        ag_error_raise(where, AG_ERROR_VALUE, "%s: label_smoothing is %g and must be 0 to 1", name, config.label_smoothing);
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: label_smoothing is %g and must be 0 to 1", name,
+                       config.label_smoothing);
         return AG_NIL;
     }
     int dim = label_class_dim(shape.ndim);
@@ -118,8 +120,8 @@ static ag_tensor cross_entropy_of_probabilities(ag_place where, ag_tensor x, ag_
             return AG_NIL;
         }
         if (ag_dtype_of(config.weight) != ag_dtype_of(x)) {
-            ag_error_raise(where, AG_ERROR_DTYPE, "%s: element types %s and %s differ", name, ag_dtype_name(ag_dtype_of(x)),
-                           ag_dtype_name(ag_dtype_of(config.weight)));
+            ag_error_raise(where, AG_ERROR_DTYPE, "%s: element types %s and %s differ", name,
+                           ag_dtype_name(ag_dtype_of(x)), ag_dtype_name(ag_dtype_of(config.weight)));
             return AG_NIL;
         }
     }
@@ -205,7 +207,7 @@ AG_SAMPLES(cross_entropy_configured)
     c.ignore_index = 2;
     CE_WEIGHTED(", ignore_index=2, label_smoothing=0.3)", AG_SHAPE(6, 3), AG_SHAPE(6))
     CE_WEIGHTED(", ignore_index=2, label_smoothing=0.3)  # sequences", AG_SHAPE(2, 3, 4), AG_SHAPE(2, 4))
-    SAMPLE("F.cross_entropy(x.permute(0, 3, 1, 2).contiguous(), t, w, ignore_index=2, label_smoothing=0.3)  # channels last") {
+    SAMPLE("F.cross_entropy(x.permute(0, 3, 1, 2).contiguous(), t, w, ignore_index=2, label_smoothing=0.3)") {
         ag_tensor x = sample_float(s, "x", AG_SHAPE(2, 2, 4, 3)), t = LABELS(AG_SHAPE(2, 2, 4));
         c.weight = WEIGHTS;
         sample_result(s, ag_cross_entropy_configured(ag_permute(x, AG_DIMS(0, 3, 1, 2)), t, c));
@@ -284,7 +286,7 @@ AG_SAMPLES_OF_FUNCTION(cross_entropy_of_probabilities)
 }
 #endif
 
-/* ---- cross_entropy_configured_input: the way back in one pass; see Note [Two ways back] in softmax.c ------------------------ */
+/* ---- cross_entropy_configured_input: the way back in one pass; see Note [Two ways back] in softmax.c -------------- */
 
 enum { STATS = 3, SCALE, GRADIENT };
 
@@ -331,8 +333,8 @@ AG_OP(cross_entropy_configured_input) {
 
 static ag_tensor cross_entropy_configured_input(ag_sweep *s)
 {
-    ag_tensor in[] = { ag_sweep_input(s, LABEL_X), ag_sweep_input(s, LABEL_LABEL), ag_sweep_input(s, LABEL_WEIGHT), ag_sweep_output(s, 2),
-                       ag_sweep_output(s, 1), ag_sweep_grad(s, 0) };
+    ag_tensor in[] = { ag_sweep_input(s, LABEL_X),   ag_sweep_input(s, LABEL_LABEL), ag_sweep_input(s, LABEL_WEIGHT),
+                       ag_sweep_output(s, 2), ag_sweep_output(s, 1), ag_sweep_grad(s, 0) };
     ag_tensor out[1];
     return ag_apply(ag_caller(), &op_cross_entropy_configured_input, 6, in, ag_sweep_params(s), out);
 }

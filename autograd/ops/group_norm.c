@@ -1,6 +1,6 @@
 /*
- * Group and instance normalisation: batch normalisation's sums and passes (kernels/norm.c) over the channels of each image, the
- * sums of a group's channels being combined here. Images keep their memory order. Wu & He 2018; Ulyanov et al. 2016.
+ * Group and instance normalisation: batch normalisation's sums and passes (kernels/norm.c) over the channels of each
+ * image, the sums of a group's channels being combined here. Images keep their memory order. Wu & He 2018; Ulyanov et al. 2016.
  */
 #include <math.h>
 
@@ -15,7 +15,8 @@ struct group_params {
     bool wants_x; /* for group_norm_input */
 };
 
-/* x as `images` runs of memory of p.c channels with p.l places each. Channels first, all images are one run of n c channels. */
+/* x as `images` runs of memory of p.c channels with p.l places each. Channels first, all images are one run of n c
+ * channels. */
 struct groups {
     k_norm p;
     int64_t images, channels, groups, per_group; /* over all images: channels (n c), groups; channels of a group */
@@ -526,7 +527,7 @@ AG_SAMPLES(instance_norm)
 }
 #endif
 
-/* ---- group_norm_input: the way back of both in two passes; see Note [Two ways back] in softmax.c ---------------------------- */
+/* ---- group_norm_input: the way back of both in two passes; see Note [Two ways back] in softmax.c ------------------ */
 
 enum { DY = 1, MEAN, RSTD, SCALES };
 
@@ -575,7 +576,7 @@ static bool group_norm_input_forward(ag_call *call)
     for (int64_t i = 0; i < c; i++) {
         double by_h = 0, all = 0;
         for (int64_t j = i; j < channels; j += c) {
-            by_h += product[j] * get(dtype, r, j / k);
+            by_h += x->numel > 0 ? product[j] * get(dtype, r, j / k) : 0; /* without places there is no r */
             all += sum[j];
         }
         put(dtype, dw, i, by_h);
@@ -649,7 +650,8 @@ static void group_norm_input_sample(ag_samples *s, int64_t means)
 
 AG_SAMPLES(group_norm_input)
 {
-    SAMPLE("(lambda h: (r * (g * w - (g * w).mean(1, True) - h * (g * w * h).mean(1, True)), (g * h).sum(0), g.sum(0)))((x - m) * r)") {
+    SAMPLE("(lambda h: (r * (g * w - (g * w).mean(1, True) - h * (g * w * h).mean(1, True)), (g * h).sum(0), g.sum(0)))"
+           "((x - m) * r)") {
         group_norm_input_sample(s, 3);
     }
     REFUSES("ag_group_norm_input: input 2 is (4,1) and must be (3,1)") {

@@ -60,7 +60,8 @@ bool label_optional(ag_call *call, int i, const void **data)
 bool label_shape(ag_call *call)
 {
     const struct label_params *p = ag_call_params(call);
-    const ag_array *x = ag_call_input(call, LABEL_X), *label = ag_call_input(call, LABEL_LABEL), *w = ag_call_input(call, LABEL_WEIGHT);
+    const ag_array *x = ag_call_input(call, LABEL_X), *label = ag_call_input(call, LABEL_LABEL);
+    const ag_array *w = ag_call_input(call, LABEL_WEIGHT);
     char tx[AG_SHAPE_TEXT], tl[AG_SHAPE_TEXT];
     if (!ops_need_float(call, x) || !loss_reduction_is_right(call, p->reduction)) {
         return false;
@@ -69,8 +70,8 @@ bool label_shape(ag_call *call)
         return ag_call_fail(call, AG_ERROR_DTYPE, "labels must be int64, got %s", ag_dtype_name(label->dtype));
     }
     if (x->ndim < 1 || !ag_shape_equal(label_places(ops_shape(x)), ops_shape(label))) {
-        return ag_call_fail(call, AG_ERROR_SHAPE, "input %s and labels %s: they must be (C) and (), or (N,C,...) and (N,...)",
-                            ops_text(x, tx), ops_text(label, tl));
+        return ag_call_fail(call, AG_ERROR_SHAPE,
+                            "input %s and labels %s: they must be (C) and (), or (N,C,...) and (N,...)", ops_text(x, tx), ops_text(label, tl));
     }
     int64_t classes = x->size[label_class_dim(x->ndim)];
     if (w != NULL && !ops_need_same_dtype(call, x, w)) {
@@ -269,7 +270,7 @@ AG_SAMPLES(nll_loss)
 }
 #endif
 
-/* ---- label_weights: A of Note [Weights from labels] times g, which is one number or one a place --------------------------------- */
+/* ---- label_weights: A of Note [Weights from labels] times g, which is one number or one a place ------------------- */
 
 static bool label_weights_shape(ag_call *call)
 {

@@ -1,11 +1,12 @@
 /*
- * Losses with labels that have weights, are ignored, or stand at the places of an image: what nll_loss and cross_entropy_configured
- * share. Internal.
+ * Losses with labels that have weights, are ignored, or stand at the places of an image: what nll_loss and
+ * cross_entropy_configured share. Internal.
  *
  * Note [Weights from labels]
- * With A[n,c] = (1 - smoothing) weight[label[n]] at the label, + smoothing / C weight[c] everywhere, and 0 where the label is
- * ignored, both losses are -sum over c of A x, x being logarithms of probabilities. label_weights makes A for the recorded ways
- * back. The mean divides by the sum of weight[label]; each forward keeps 1 over it (0 if that is infinite: then nothing flows back).
+ * With A[n,c] = (1 - smoothing) weight[label[n]] at the label, + smoothing / C weight[c] everywhere, and 0 where the label
+ * is ignored, both losses are -sum over c of A x, x being logarithms of probabilities. label_weights makes A for the recorded
+ * ways back. The mean divides by the sum of weight[label]; each forward keeps 1 over it (0 if that is infinite: then nothing
+ * flows back).
  */
 #ifndef WENGERT_AUTOGRAD_OPS_LABEL_LOSS_H
 #define WENGERT_AUTOGRAD_OPS_LABEL_LOSS_H
@@ -51,7 +52,7 @@ ag_tensor label_first(int n, const ag_tensor *out);
 #define LABELS(shape) sample_int(s, "t", shape, 0, 3)
 #define WEIGHTS sample_constant(s, "w", AG_SHAPE(3), 0.5, 2)
 /* The refusals of `call`, a loss of x, t, w and reduction r. */
-#define LABEL_REFUSALS(name, call)                                                                                           \
+#define LABEL_REFUSALS(name, call)                                                                                   \
     REFUSES("ag_" name ": input (4,3) and labels (3): they must be (C) and (), or (N,C,...) and (N,...)") {           \
         ag_tensor x = sample_float(s, "x", AG_SHAPE(4, 3)), t = LABELS(AG_SHAPE(3)), w = AG_NONE;                     \
         ag_reduction r = AG_REDUCE_MEAN;                                                                              \
@@ -73,7 +74,7 @@ ag_tensor label_first(int n, const ag_tensor *out);
         ag_reduction r = AG_REDUCE_MEAN;                                                                              \
         call;                                                                                                         \
     }                                                                                                                 \
-    REFUSES("backward of ag_" name ": the weight of classes has no gradient") {                                                   \
+    REFUSES("backward of ag_" name ": the weight of classes has no gradient") {                                      \
         ag_tensor x = sample_float(s, "x", AG_SHAPE(2, 3)), t = LABELS(AG_SHAPE(2));                                  \
         ag_tensor w = sample_float(s, "w", AG_SHAPE(3));                                                              \
         ag_reduction r = AG_REDUCE_MEAN;                                                                              \

@@ -291,7 +291,7 @@ AG_SAMPLES(rms_norm)
 }
 #endif
 
-/* ---- layer_norm_input: the way back of both in one pass; see Note [Two ways back] in softmax.c ---------------------------- */
+/* ---- layer_norm_input: the way back of both in one pass; see Note [Two ways back] in softmax.c -------------------- */
 
 enum { DY = 2, MEAN, RSTD };
 

@@ -1,5 +1,6 @@
 /*
- * Losses that are logarithms of likelihoods: the divergence of two distributions, fused; of counts and of Gaussians, composed.
+ * Losses that are logarithms of likelihoods: the divergence of two distributions, fused; of counts and of Gaussians,
+ * composed.
  */
 #include <math.h>
 
@@ -63,7 +64,8 @@ AG_SAMPLES(kl_div)
         sample_result(s, ag_kl_div_with(x, y, log_target, reduction));                                               \
     }
     SAMPLE("F.kl_div(x, y)") {
-        sample_result(s, ag_kl_div(sample_range(s, "x", AG_SHAPE(3, 4), -3, -1), sample_range(s, "y", AG_SHAPE(3, 4), 0.1, 1)));
+        ag_tensor x = sample_range(s, "x", AG_SHAPE(3, 4), -3, -1), y = sample_range(s, "y", AG_SHAPE(3, 4), 0.1, 1);
+        sample_result(s, ag_kl_div(x, y));
     }
     KL_SAMPLE(", reduction='sum')", AG_SHAPE(2, 19), false, AG_REDUCE_SUM)
     KL_SAMPLE(", reduction='none')", AG_SHAPE(2, 2, 3, 2), false, AG_REDUCE_NONE)
@@ -91,7 +93,7 @@ AG_SAMPLES(kl_div)
 }
 #endif
 
-/* ---- poisson_nll_loss: composed ----------------------------------------------------------------------------------------- */
+/* ---- poisson_nll_loss: composed ----------------------------------------------------------------------------------- */
 
 ag_poisson_nll_config ag_poisson_nll_defaults(void)
 {
@@ -149,10 +151,12 @@ AG_SAMPLES_OF_FUNCTION(poisson_nll_loss)
 {
     ag_poisson_nll_config c = ag_poisson_nll_defaults();
     SAMPLE("F.poisson_nll_loss(x, y)") {
-        sample_result(s, ag_poisson_nll_loss(sample_float(s, "x", AG_SHAPE(3, 4)), sample_range(s, "y", AG_SHAPE(3, 4), 0, 5)));
+        ag_tensor x = sample_float(s, "x", AG_SHAPE(3, 4)), y = sample_range(s, "y", AG_SHAPE(3, 4), 0, 5);
+        sample_result(s, ag_poisson_nll_loss(x, y));
     }
     SAMPLE("F.poisson_nll_loss(x, k)  # counts") {
-        sample_result(s, ag_poisson_nll_loss(sample_float(s, "x", AG_SHAPE(3, 4)), sample_int(s, "k", AG_SHAPE(3, 4), 0, 5)));
+        ag_tensor x = sample_float(s, "x", AG_SHAPE(3, 4)), k = sample_int(s, "k", AG_SHAPE(3, 4), 0, 5);
+        sample_result(s, ag_poisson_nll_loss(x, k));
     }
     SAMPLE("F.poisson_nll_loss(x, y, log_input=False, reduction='sum')") {
         c.log_input = false, c.reduction = AG_REDUCE_SUM;
@@ -170,7 +174,8 @@ AG_SAMPLES_OF_FUNCTION(poisson_nll_loss)
         sample_result(s, ag_poisson_nll_loss_configured(x, y, c));
     }
     SAMPLE("F.poisson_nll_loss(x, y)  # scalars") {
-        sample_result(s, ag_poisson_nll_loss(sample_float(s, "x", AG_SHAPE_SCALAR), sample_range(s, "y", AG_SHAPE_SCALAR, 0, 5)));
+        ag_tensor x = sample_float(s, "x", AG_SHAPE_SCALAR), y = sample_range(s, "y", AG_SHAPE_SCALAR, 0, 5);
+        sample_result(s, ag_poisson_nll_loss(x, y));
     }
     SAMPLE("F.poisson_nll_loss(x, y, reduction='none')  # no elements") {
         c.reduction = AG_REDUCE_NONE;
@@ -201,7 +206,7 @@ AG_SAMPLES_OF_FUNCTION(poisson_nll_loss)
 }
 #endif
 
-/* ---- gaussian_nll_loss: composed ---------------------------------------------------------------------------------------- */
+/* ---- gaussian_nll_loss: composed ---------------------------------------------------------------------------------- */
 
 ag_tensor ag_gaussian_nll_loss_at(ag_place where, ag_tensor x, ag_tensor y, ag_tensor var)
 {
@@ -282,21 +287,25 @@ AG_SAMPLES_OF_FUNCTION(gaussian_nll_loss)
     }
     SAMPLE("F.gaussian_nll_loss(x, y, v, full=True, reduction='none')  # one variance a row") {
         ag_tensor x = sample_float(s, "x", AG_SHAPE(3, 4)), y = sample_float(s, "y", AG_SHAPE(3, 4));
-        sample_result(s, ag_gaussian_nll_loss_with(x, y, sample_range(s, "v", AG_SHAPE(3, 1), 0.5, 2), true, 1e-6, AG_REDUCE_NONE));
+        ag_tensor v = sample_range(s, "v", AG_SHAPE(3, 1), 0.5, 2);
+        sample_result(s, ag_gaussian_nll_loss_with(x, y, v, true, 1e-6, AG_REDUCE_NONE));
     }
     SAMPLE("F.gaussian_nll_loss(x, y, v, reduction='sum')  # without the last dimension") {
         ag_tensor x = sample_float(s, "x", AG_SHAPE(3, 4)), y = sample_constant(s, "y", AG_SHAPE(3, 4), -2, 2);
-        sample_result(s, ag_gaussian_nll_loss_with(x, y, sample_range(s, "v", AG_SHAPE(3), 0.5, 2), false, 1e-6, AG_REDUCE_SUM));
+        ag_tensor v = sample_range(s, "v", AG_SHAPE(3), 0.5, 2);
+        sample_result(s, ag_gaussian_nll_loss_with(x, y, v, false, 1e-6, AG_REDUCE_SUM));
     }
     SAMPLE("F.gaussian_nll_loss(x, y, torch.tensor([0, 0.25, 1, 2], dtype=x.dtype), eps=1., reduction='none')  # below eps") {
         ag_tensor x = sample_float(s, "x", AG_SHAPE(4)), y = sample_float(s, "y", AG_SHAPE(4));
         sample_first_order_only(s);
         const double v[] = { 0, 0.25, 1, 2 };
-        sample_result(s, ag_gaussian_nll_loss_with(x, y, ag_cast(ag_from(AG_SHAPE(4), AG_FLOAT64, v), sample_dtype(s)), false, 1, AG_REDUCE_NONE));
+        ag_tensor var = ag_cast(ag_from(AG_SHAPE(4), AG_FLOAT64, v), sample_dtype(s));
+        sample_result(s, ag_gaussian_nll_loss_with(x, y, var, false, 1, AG_REDUCE_NONE));
     }
     SAMPLE("F.gaussian_nll_loss(x, y, v, reduction='none')  # no rows") {
         ag_tensor x = sample_float(s, "x", AG_SHAPE(0, 4)), y = sample_float(s, "y", AG_SHAPE(0, 4));
-        sample_result(s, ag_gaussian_nll_loss_with(x, y, sample_range(s, "v", AG_SHAPE(0, 4), 0.5, 2), false, 1e-6, AG_REDUCE_NONE));
+        ag_tensor v = sample_range(s, "v", AG_SHAPE(0, 4), 0.5, 2);
+        sample_result(s, ag_gaussian_nll_loss_with(x, y, v, false, 1e-6, AG_REDUCE_NONE));
     }
     REFUSES("ag_gaussian_nll_loss: (3) and (1): the shapes must be the same") {
         ag_tensor x = sample_float(s, "x", AG_SHAPE(3));

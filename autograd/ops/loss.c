@@ -142,7 +142,8 @@ AG_SAMPLES(smooth_l1_loss)
     SAMPLE("F." theirs "(torch.tensor([1., -1, 3, 0]), torch.tensor([0., 0, 2, 0]), reduction='none')  # where it bends") {\
         const double at_x[] = { 1, -1, 3, 0 }, at_y[] = { 0, 0, 2, 0 };                                              \
         ag_tensor x = ag_cast(ag_from(AG_SHAPE(4), AG_FLOAT64, at_x), sample_dtype(s));                              \
-        sample_result(s, ag_##ours##_with(x, ag_cast(ag_from(AG_SHAPE(4), AG_FLOAT64, at_y), sample_dtype(s)), 1, AG_REDUCE_NONE));\
+        ag_tensor y = ag_cast(ag_from(AG_SHAPE(4), AG_FLOAT64, at_y), sample_dtype(s));                              \
+        sample_result(s, ag_##ours##_with(x, y, 1, AG_REDUCE_NONE));                                                 \
     }
     BENT_SAMPLES(smooth_l1_loss, "smooth_l1_loss", "beta")
     SAMPLE("F.smooth_l1_loss(x, y, beta=0.)") {

@@ -7,7 +7,7 @@
 #include "autograd/internal.h"
 #include "autograd/ops/loss_common.h"
 
-/* ---- inside an operation --------------------------------------------------------------------------------------------------- */
+/* ---- inside an operation ------------------------------------------------------------------------------------------ */
 
 bool loss_reduction_is_right(ag_call *call, ag_reduction reduction)
 {
@@ -40,7 +40,7 @@ double loss_sum_of(ag_dtype dtype, int64_t n, const void *data)
     return sum;
 }
 
-/* ---- in a function composed of operations ------------------------------------------------------------------------------------- */
+/* ---- in a function composed of operations ------------------------------------------------------------------------- */
 
 loss_composed loss_begin(ag_place where)
 {

@@ -23,8 +23,9 @@ AG_API ag_tensor ag_batch_norm_at(ag_place where, ag_tensor x, ag_tensor weight,
                                   ag_tensor running_var, ag_batch_norm_config config);
 #define ag_batch_norm(...) ag_batch_norm_at(AG_HERE, __VA_ARGS__)
 
-/* y = (x - mean) / sqrt(var + eps) weight + bias, mean and variance (divisor n) over the last dimensions, of which `normalized` is
- * the shape.  weight, bias: that shape, optional. eps >= 0; PyTorch's is 1e-5. Ba, Kiros & Hinton 2016. */
+/* y = (x - mean) / sqrt(var + eps) weight + bias, mean and variance (divisor n) over the last dimensions, of which
+ * `normalized` is the shape.  weight, bias: that shape, optional. eps >= 0; PyTorch's is 1e-5. Ba, Kiros & Hinton
+ * 2016. */
 AG_API ag_tensor ag_layer_norm_at(ag_place where, ag_tensor x, ag_shape normalized, ag_tensor weight, ag_tensor bias,
                                   double eps);
 /* y = x / sqrt(mean of x^2 + eps) weight, over the last dimensions as ag_layer_norm. Zhang & Sennrich 2019. */

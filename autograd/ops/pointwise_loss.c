@@ -87,7 +87,7 @@ ag_tensor loss_gradient_per_element(ag_sweep *s)
     return ag_mul_scalar(g, loss_reduction_scale(p->reduction, ag_shape_numel(ag_sweep_shape(s, 0))));
 }
 
-/* ---- loss_input: the way back of all of them in one pass; see Note [Two ways back] --------------------------------------------- */
+/* ---- loss_input: the way back of all of them in one pass; see Note [Two ways back] -------------------------------- */
 
 static bool loss_input_shape(ag_call *call)
 {

@@ -1,7 +1,7 @@
 /*
- * Losses that compare x and y of one shape element by element: what mse_loss, l1_loss, bce and their like share. Each has a kind in
- * kernels/loss.c and a recorded way back of its own; the unrecorded one is loss_input, see Note [Two ways back] in softmax.c.
- * Internal.
+ * Losses that compare x and y of one shape element by element: what mse_loss, l1_loss, bce and their like share. Each has a
+ * kind in kernels/loss.c and a recorded way back of its own; the unrecorded one is loss_input, see Note [Two ways back] in
+ * softmax.c. Internal.
  */
 #ifndef WENGERT_AUTOGRAD_OPS_POINTWISE_LOSS_H
 #define WENGERT_AUTOGRAD_OPS_POINTWISE_LOSS_H
@@ -26,7 +26,7 @@ ag_tensor loss_gradient_per_element(ag_sweep *s);
 void loss_input(ag_sweep *s);
 
 #define POINTWISE_LOSS(op, formula, derivative) POINTWISE_LOSS_WITH(op, loss_shape, formula, derivative)
-#define POINTWISE_LOSS_WITH(op, shape_rule, formula_text, derivative_text)                                                            \
+#define POINTWISE_LOSS_WITH(op, shape_rule, formula_text, derivative_text)                                           \
     .size = sizeof(struct ag_op), .name = #op, .formula = "loss = " formula_text, .derivative = derivative_text,     \
     .inputs = 2, .outputs = 1, .saves = AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1), .params = sizeof(struct loss_params),   \
     .orders = AG_ORDERS_ANY, .shape = shape_rule, .forward = loss_forward, .backward = op##_backward
