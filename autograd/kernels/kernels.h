@@ -99,20 +99,52 @@ void k_cross_entropy(ag_dtype dtype, int threads, int64_t n, int64_t c, const vo
 void k_cross_entropy_input(ag_dtype dtype, int threads, int64_t n, int64_t c, const void *x, const int64_t *label,
                            const void *stats, const void *g, bool g_per_row, double scale, void *dx);
 
+/* Labels of n blocks of l places each, with c classes: x (n,c,l) row-major, label (n,l), each in 0..c-1 or `ignore`. */
+typedef struct k_labels {
+    int64_t n, c, l;
+    const int64_t *label;
+    const void *weight; /* (c) of the element type, NULL: all 1 */
+    int64_t ignore;
+    double smoothing;
+} k_labels;
+
+/* loss (n,l): cross-entropy with smoothing; stats (n,l,2): what the way back needs. */
+void k_label_loss(ag_dtype dtype, int threads, const k_labels *p, const void *x, void *loss, void *stats);
+/* dx times g scale; g is one number, or one a place. */
+void k_label_loss_input(ag_dtype dtype, int threads, const k_labels *p, const void *x, const void *stats, const void *g,
+                        bool g_per_place, double scale, void *dx);
+
+/* ---- label_loss.c: what labels choose ----------------------------------------------------------------------------- */
+
+/* loss (n,l) = -w[label] x[label], 0 where ignored. */
+void k_nll(ag_dtype dtype, const k_labels *p, const void *x, void *loss);
+/* y (n,c,l) = ((1 - smoothing) w[label] at the label, + smoothing / c w everywhere) g scale, 0 where ignored; g is one
+ * number, or one a place. */
+void k_label_weights(ag_dtype dtype, const k_labels *p, const void *g, bool g_per_place, double scale, void *y);
+
 /* ---- loss.c: losses element by element --------------------------------------------------------------------------------------- */
 
 typedef enum k_loss_kind {
-    K_LOSS_MSE, /* (x - y)^2 */
-    K_LOSS_L1,  /* |x - y| */
-    K_LOSS_BCE  /* max(x, 0) - x y + log(1 + e^-|x|): binary cross-entropy of logits x */
+    K_LOSS_MSE,        /* (x - y)^2 */
+    K_LOSS_L1,         /* |x - y| */
+    K_LOSS_SMOOTH_L1,  /* (x - y)^2 / (2 bend) up to the bend, then |x - y| - bend / 2 */
+    K_LOSS_HUBER,      /* that times the bend */
+    K_LOSS_BCE_LOGITS, /* max(x, 0) - x y + log(1 + e^-|x|): binary cross-entropy of logits x */
+    K_LOSS_BCE,        /* -(y log x + (1 - y) log(1 - x)), logarithms at least -100 */
+    K_LOSS_KL,         /* y (log y - x) */
+    K_LOSS_KL_LOG      /* e^y (y - x) */
 } k_loss_kind;
 
 size_t k_loss_sum_bytes(int64_t n); /* of working memory */
-double k_loss_sum(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, const void *x, const void *y, void *work);
-void k_loss_values(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, const void *x, const void *y, void *out);
+double k_loss_sum(ag_dtype dtype, int threads, k_loss_kind kind, double bend, int64_t n, const void *x, const void *y,
+                  void *work);
+void k_loss_values(ag_dtype dtype, int threads, k_loss_kind kind, double bend, int64_t n, const void *x, const void *y,
+                   void *out);
 /* dx, dy = derivatives times g scale, either may be NULL; g is one number, or one an element. */
-void k_loss_input(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, const void *x, const void *y, const void *g,
-                  bool g_per_element, double scale, void *dx, void *dy);
+void k_loss_input(ag_dtype dtype, int threads, k_loss_kind kind, double bend, int64_t n, const void *x, const void *y,
+                  const void *g, bool g_per_element, double scale, void *dx, void *dy);
+/* The first element that is not in 0..1, or -1. */
+int64_t k_loss_outside_unit(ag_dtype dtype, int64_t n, const void *x);
 
 /* ---- norm.c: batch normalisation ---------------------------------------------------------------------------------------------- */
 
@@ -134,6 +166,23 @@ void k_norm_sums(ag_dtype dtype, int threads, const k_norm *p, const void *dy, c
 /* dx = by_dy dy + by_x (x - mean) + shift. */
 void k_norm_input(ag_dtype dtype, int threads, const k_norm *p, const void *dy, const void *x, const void *mean,
                   const void *by_dy, const void *by_x, const void *shift, void *dx);
+
+/* ---- layer_norm.c: rows normalised -------------------------------------------------------------------------------- */
+
+typedef struct k_layer_norm {
+    int64_t rows, d;
+    bool centred; /* by mean and variance; false: by the root mean square, and no mean is read or written */
+    double eps;
+} k_layer_norm;
+
+/* y = (x - mean) rstd w + b; w and b (d) may be NULL; mean and rstd (rows) are kept for the way back. */
+void k_layer_norm_forward(ag_dtype dtype, int threads, const k_layer_norm *p, const void *x, const void *w, const void *b,
+                          void *y, void *mean, void *rstd);
+/* Bytes of working memory that the way back needs for dw and db. */
+size_t k_layer_norm_bytes(ag_dtype dtype, const k_layer_norm *p);
+/* dx; dw (d) = sum of dy (x - mean) rstd, db (d) = sum of dy. dx may be NULL; dw and db may both be. */
+void k_layer_norm_back(ag_dtype dtype, int threads, const k_layer_norm *p, const void *dy, const void *x, const void *w,
+                       const void *mean, const void *rstd, void *dx, void *dw, void *db, void *work);
 
 /* ---- random.c: tensors from one key ---------------------------------------------------------------------------------------------- */
 

@@ -13,18 +13,20 @@ enum { CHUNK = 4096, LANES = 16, WORTH_A_THREAD = 32768 };
 #define ABS(x) ((x) < 0 ? -(x) : (x))
 #define SIGN(d) ((d) > 0 ? 1 : (d) < 0 ? -1 : (d)) /* NaN stays NaN */
 
-/* For one type and one loss: the value at (x, y), and its derivatives by x and y. */
+/* For one type and one loss: the value at (x, y), and its derivatives by x and y; c is where smooth_l1 and huber bend. */
 #define LOSS(T, name, VALUE, BY_X, BY_Y)                                                                             \
-    AG_MULTIVERSION static void values_##name(int64_t n, const T *px, const T *py, T *out)                           \
+    AG_MULTIVERSION static void values_##name(int64_t n, const T *px, const T *py, T c, T *out)                      \
     {                                                                                                                \
+        (void)c;                                                                                                     \
         for (int64_t i = 0; i < n; i++) {                                                                            \
             T x = px[i], y = py[i];                                                                                  \
             out[i] = VALUE;                                                                                          \
         }                                                                                                            \
     }                                                                                                                \
                                                                                                                      \
-    AG_MULTIVERSION static double sum_##name(int64_t n, const T *px, const T *py)                                    \
+    AG_MULTIVERSION static double sum_##name(int64_t n, const T *px, const T *py, T c)                               \
     {                                                                                                                \
+        (void)c;                                                                                                     \
         T lane[LANES] = { 0 };                                                                                       \
         double sum = 0;                                                                                              \
         int64_t i = 0;                                                                                               \
@@ -45,19 +47,24 @@ enum { CHUNK = 4096, LANES = 16, WORTH_A_THREAD = 32768 };
     }                                                                                                                \
                                                                                                                      \
     AG_MULTIVERSION static void by_x_##name(int64_t n, const T *px, const T *py, const T *g, int64_t step, T scale,  \
-                                            T *out)                                                                  \
+                                            T c, T *out)                                                             \
     {                                                                                                                \
+        (void)c;                                                                                                     \
         for (int64_t i = 0; i < n; i++) {                                                                            \
             T x = px[i], y = py[i];                                                                                  \
+            (void)x;                                                                                                 \
+            (void)y;                                                                                                 \
             out[i] = (BY_X) * (g[i * step] * scale);                                                                 \
         }                                                                                                            \
     }                                                                                                                \
                                                                                                                      \
     AG_MULTIVERSION static void by_y_##name(int64_t n, const T *px, const T *py, const T *g, int64_t step, T scale,  \
-                                            T *out)                                                                  \
+                                            T c, T *out)                                                             \
     {                                                                                                                \
+        (void)c;                                                                                                     \
         for (int64_t i = 0; i < n; i++) {                                                                            \
             T x = px[i], y = py[i];                                                                                  \
+            (void)x;                                                                                                 \
             (void)y;                                                                                                 \
             out[i] = (BY_Y) * (g[i * step] * scale);                                                                 \
         }                                                                                                            \
@@ -67,9 +74,32 @@ LOSS(float, mse_f32, (x - y) * (x - y), 2 * (x - y), -2 * (x - y))
 LOSS(double, mse_f64, (x - y) * (x - y), 2 * (x - y), -2 * (x - y))
 LOSS(float, l1_f32, ABS(x - y), SIGN(x - y), -SIGN(x - y))
 LOSS(double, l1_f64, ABS(x - y), SIGN(x - y), -SIGN(x - y))
+/* The square up to c, then a line; of smooth_l1 divided by c, so that the line's slope is 1 (c = 0: the line alone). */
+#define BEND(x, y, c) (ABS((x) - (y)) < (c))
+#define SMOOTH_L1(x, y, c) (BEND(x, y, c) ? ((x) - (y)) * ((x) - (y)) / (2 * (c)) : ABS((x) - (y)) - (c) / 2)
+#define SMOOTH_L1_BY_X(x, y, c) (BEND(x, y, c) ? ((x) - (y)) / (c) : SIGN((x) - (y)))
+LOSS(float, smooth_l1_f32, SMOOTH_L1(x, y, c), SMOOTH_L1_BY_X(x, y, c), -SMOOTH_L1_BY_X(x, y, c))
+LOSS(double, smooth_l1_f64, SMOOTH_L1(x, y, c), SMOOTH_L1_BY_X(x, y, c), -SMOOTH_L1_BY_X(x, y, c))
+#define HUBER(x, y, c) (BEND(x, y, c) ? ((x) - (y)) * ((x) - (y)) / 2 : (c) * (ABS((x) - (y)) - (c) / 2))
+#define HUBER_BY_X(x, y, c) (BEND(x, y, c) ? (x) - (y) : (c) * SIGN((x) - (y)))
+LOSS(float, huber_f32, HUBER(x, y, c), HUBER_BY_X(x, y, c), -HUBER_BY_X(x, y, c))
+LOSS(double, huber_f64, HUBER(x, y, c), HUBER_BY_X(x, y, c), -HUBER_BY_X(x, y, c))
 /* max(x, 0) - x y, so that an infinite x does not meet another infinity. */
-LOSS(float, bce_f32, (x > 0 ? x * (1 - y) : -x * y) + k_log1p_unit_f32(k_exp_f32(-ABS(x))), k_sigmoid_f32(x) - y, -x)
-LOSS(double, bce_f64, (x > 0 ? x * (1 - y) : -x * y) + k_log1p_unit_f64(k_exp_f64(-ABS(x))), k_sigmoid_f64(x) - y, -x)
+LOSS(float, bce_logits_f32, (x > 0 ? x * (1 - y) : -x * y) + k_log1p_unit_f32(k_exp_f32(-ABS(x))), k_sigmoid_f32(x) - y,
+     -x)
+LOSS(double, bce_logits_f64, (x > 0 ? x * (1 - y) : -x * y) + k_log1p_unit_f64(k_exp_f64(-ABS(x))), k_sigmoid_f64(x) - y,
+     -x)
+/* Logarithms end at -100, so that a certain answer that is wrong costs 100 and not infinity. */
+#define AT_LEAST(x, low) ((x) < (low) ? (low) : (x))
+LOSS(float, bce_f32, (y - 1) * AT_LEAST(log1pf(-x), -100) - y * AT_LEAST(logf(x), -100),
+     (x - y) / AT_LEAST((1 - x) * x, 1e-12f), log1pf(-x) - logf(x))
+LOSS(double, bce_f64, (y - 1) * AT_LEAST(log1p(-x), -100) - y * AT_LEAST(log(x), -100),
+     (x - y) / AT_LEAST((1 - x) * x, 1e-12), log1p(-x) - log(x))
+/* y log y is 0 at 0 and NaN below. */
+LOSS(float, kl_f32, (y != 0 ? y * logf(y) : 0) - y * x, -y, logf(y) + 1 - x)
+LOSS(double, kl_f64, (y != 0 ? y * log(y) : 0) - y * x, -y, log(y) + 1 - x)
+LOSS(float, kl_log_f32, k_exp_f32(y) * (y - x), -k_exp_f32(y), k_exp_f32(y) * (y - x + 1))
+LOSS(double, kl_log_f64, k_exp_f64(y) * (y - x), -k_exp_f64(y), k_exp_f64(y) * (y - x + 1))
 
 /* Calls do_<kind>_<type> on a chunk that begins at element `at`. */
 #define BY_KIND(dtype, kind, DO)                                                                                     \
@@ -80,8 +110,23 @@ LOSS(double, bce_f64, (x > 0 ? x * (1 - y) : -x * y) + k_log1p_unit_f64(k_exp_f6
     case K_LOSS_L1:                                                                                                  \
         if ((dtype) == AG_FLOAT32) { DO(l1_f32, float) } else { DO(l1_f64, double) }                                 \
         break;                                                                                                       \
+    case K_LOSS_SMOOTH_L1:                                                                                           \
+        if ((dtype) == AG_FLOAT32) { DO(smooth_l1_f32, float) } else { DO(smooth_l1_f64, double) }                   \
+        break;                                                                                                       \
+    case K_LOSS_HUBER:                                                                                               \
+        if ((dtype) == AG_FLOAT32) { DO(huber_f32, float) } else { DO(huber_f64, double) }                           \
+        break;                                                                                                       \
+    case K_LOSS_BCE_LOGITS:                                                                                          \
+        if ((dtype) == AG_FLOAT32) { DO(bce_logits_f32, float) } else { DO(bce_logits_f64, double) }                 \
+        break;                                                                                                       \
     case K_LOSS_BCE:                                                                                                 \
         if ((dtype) == AG_FLOAT32) { DO(bce_f32, float) } else { DO(bce_f64, double) }                               \
+        break;                                                                                                       \
+    case K_LOSS_KL:                                                                                                  \
+        if ((dtype) == AG_FLOAT32) { DO(kl_f32, float) } else { DO(kl_f64, double) }                                 \
+        break;                                                                                                       \
+    case K_LOSS_KL_LOG:                                                                                              \
+        if ((dtype) == AG_FLOAT32) { DO(kl_log_f32, float) } else { DO(kl_log_f64, double) }                         \
         break;                                                                                                       \
     }
 
@@ -95,46 +140,59 @@ size_t k_loss_sum_bytes(int64_t n)
     return (size_t)chunks_of(n) * sizeof(double);
 }
 
-double k_loss_sum(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, const void *x, const void *y, void *work)
+double k_loss_sum(ag_dtype dtype, int threads, k_loss_kind kind, double bend, int64_t n, const void *x, const void *y,
+                  void *work)
 {
     int64_t chunks = chunks_of(n);
     double *part = work, sum = 0;
-#define DO_SUM(name, T) part[c] = sum_##name(count, (const T *)x + at, (const T *)y + at);
-    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t c = 0; c < chunks; c++), {
-        int64_t at = c * CHUNK, count = n - at < CHUNK ? n - at : CHUNK;
+#define DO_SUM(name, T) part[i] = sum_##name(count, (const T *)x + at, (const T *)y + at, (T)bend);
+    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t i = 0; i < chunks; i++), {
+        int64_t at = i * CHUNK, count = n - at < CHUNK ? n - at : CHUNK;
         BY_KIND(dtype, kind, DO_SUM)
     });
-    for (int64_t c = 0; c < chunks; c++) {
-        sum += part[c];
+    for (int64_t i = 0; i < chunks; i++) {
+        sum += part[i];
     }
     return sum;
 }
 
-void k_loss_values(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, const void *x, const void *y, void *out)
+void k_loss_values(ag_dtype dtype, int threads, k_loss_kind kind, double bend, int64_t n, const void *x, const void *y,
+                   void *out)
 {
     int64_t chunks = chunks_of(n);
-#define DO_VALUES(name, T) values_##name(count, (const T *)x + at, (const T *)y + at, (T *)out + at);
-    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t c = 0; c < chunks; c++), {
-        int64_t at = c * CHUNK, count = n - at < CHUNK ? n - at : CHUNK;
+#define DO_VALUES(name, T) values_##name(count, (const T *)x + at, (const T *)y + at, (T)bend, (T *)out + at);
+    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t i = 0; i < chunks; i++), {
+        int64_t at = i * CHUNK, count = n - at < CHUNK ? n - at : CHUNK;
         BY_KIND(dtype, kind, DO_VALUES)
     });
 }
 
-void k_loss_input(ag_dtype dtype, int threads, k_loss_kind kind, int64_t n, const void *x, const void *y, const void *g,
-                  bool g_per_element, double scale, void *dx, void *dy)
+void k_loss_input(ag_dtype dtype, int threads, k_loss_kind kind, double bend, int64_t n, const void *x, const void *y,
+                  const void *g, bool g_per_element, double scale, void *dx, void *dy)
 {
     int64_t chunks = chunks_of(n);
 #define DO_INPUT(name, T)                                                                                            \
     if (dx != NULL) {                                                                                                \
         by_x_##name(count, (const T *)x + at, (const T *)y + at, (const T *)g + g_at, g_per_element, (T)scale,       \
-                    (T *)dx + at);                                                                                   \
+                    (T)bend, (T *)dx + at);                                                                            \
     }                                                                                                                \
     if (dy != NULL) {                                                                                                \
         by_y_##name(count, (const T *)x + at, (const T *)y + at, (const T *)g + g_at, g_per_element, (T)scale,       \
-                    (T *)dy + at);                                                                                   \
+                    (T)bend, (T *)dy + at);                                                                            \
     }
-    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t c = 0; c < chunks; c++), {
-        int64_t at = c * CHUNK, count = n - at < CHUNK ? n - at : CHUNK, g_at = g_per_element ? at : 0;
+    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t i = 0; i < chunks; i++), {
+        int64_t at = i * CHUNK, count = n - at < CHUNK ? n - at : CHUNK, g_at = g_per_element ? at : 0;
         BY_KIND(dtype, kind, DO_INPUT)
     });
+}
+
+int64_t k_loss_outside_unit(ag_dtype dtype, int64_t n, const void *x)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double v = dtype == AG_FLOAT32 ? (double)((const float *)x)[i] : ((const double *)x)[i];
+        if (!(v >= 0 && v <= 1)) {
+            return i;
+        }
+    }
+    return -1;
 }

@@ -109,3 +109,40 @@ void k_cross_entropy_input(ag_dtype dtype, int threads, int64_t n, int64_t c, co
         }
     });
 }
+
+void k_label_loss(ag_dtype dtype, int threads, const k_labels *p, const void *x, void *loss, void *stats)
+{
+    int64_t step = p->l == 1 ? rows_at_a_time(p->c) : 1, parts = parts_of(p->n, step);
+    bool split = threads > 1 && parts > 1 && p->n * p->c * p->l >= 2 * GRAIN;
+    K_PARALLEL_FOR(split ? threads : 1, (int64_t i = 0; i < parts; i++), {
+        int64_t first = i * step, rows = p->n - first < step ? p->n - first : step;
+        if (dtype == AG_FLOAT32 && p->l == 1) {
+            label_rows_f32(p, first, rows, x, loss, stats);
+        } else if (dtype == AG_FLOAT32) {
+            label_columns_f32(p, i, x, loss, stats);
+        } else if (p->l == 1) {
+            label_rows_f64(p, first, rows, x, loss, stats);
+        } else {
+            label_columns_f64(p, i, x, loss, stats);
+        }
+    });
+}
+
+void k_label_loss_input(ag_dtype dtype, int threads, const k_labels *p, const void *x, const void *stats, const void *g,
+                        bool g_per_row, double scale, void *dx)
+{
+    int64_t step = p->l == 1 ? rows_at_a_time(p->c) : 1, parts = parts_of(p->n, step);
+    bool split = threads > 1 && parts > 1 && p->n * p->c * p->l >= 2 * GRAIN;
+    K_PARALLEL_FOR(split ? threads : 1, (int64_t i = 0; i < parts; i++), {
+        int64_t first = i * step, rows = p->n - first < step ? p->n - first : step;
+        if (dtype == AG_FLOAT32 && p->l == 1) {
+            label_rows_back_f32(p, first, rows, x, stats, g, g_per_row, (float)scale, dx);
+        } else if (dtype == AG_FLOAT32) {
+            label_columns_back_f32(p, i, x, stats, g, g_per_row, (float)scale, dx);
+        } else if (p->l == 1) {
+            label_rows_back_f64(p, first, rows, x, stats, g, g_per_row, scale, dx);
+        } else {
+            label_columns_back_f64(p, i, x, stats, g, g_per_row, scale, dx);
+        }
+    });
+}

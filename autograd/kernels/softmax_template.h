@@ -253,6 +253,176 @@ AG_MULTIVERSION static void NAME(cross_entropy_back)(int64_t rows, int64_t d, co
     }
 }
 
+/* ---- labels with weights, some to be ignored, smoothed ---------------------------------------------------------------
+ * loss = hot (log(sum) - (x[label] - max)) + smooth (sum of w[c] (log(sum) - (x[c] - max)))
+ * with hot = (1 - smoothing) w[label] and smooth = smoothing / c;  dx[c] = (softmax(x)[c] (hot + smooth (sum of w)) - smooth w[c] - hot [c = label]) g */
+
+static AG_ALWAYS_INLINE T NAME(weight_of)(const k_labels *p, int64_t c)
+{
+    return p->weight == NULL ? (T)1 : ((const T *)p->weight)[c];
+}
+
+/* The sum over the classes of w[c] (max - x[c]), in lanes. */
+static AG_ALWAYS_INLINE T NAME(smooth_sum)(const k_labels *p, const T *x, T max)
+{
+    const T *w = p->weight;
+    T lane[LANES] = { 0 }, sum = 0;
+    int64_t c = 0;
+    for (; c + LANES <= p->c; c += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            lane[j] += (w == NULL ? (T)1 : w[c + j]) * (max - x[c + j]);
+        }
+    }
+    for (; c < p->c; c++) {
+        sum += NAME(weight_of)(p, c) * (max - x[c]);
+    }
+    for (int j = 0; j < LANES; j++) {
+        sum += lane[j];
+    }
+    return sum;
+}
+
+static AG_ALWAYS_INLINE T NAME(weight_sum)(const k_labels *p)
+{
+    T sum = 0;
+    for (int64_t c = 0; c < p->c; c++) {
+        sum += NAME(weight_of)(p, c);
+    }
+    return sum;
+}
+
+AG_MULTIVERSION static void NAME(label_rows)(const k_labels *p, int64_t first, int64_t rows, const T *x, T *loss, T *stats)
+{
+    const T hot = (T)(1 - p->smoothing), smooth = (T)(p->smoothing / (double)p->c), all = NAME(weight_sum)(p);
+    for (int64_t r = first; r < first + rows; r++) {
+        const T *row = x + r * p->c;
+        int64_t label = p->label[r];
+        T max, sum;
+        NAME(row_sum)(p->c, row, &max, &sum);
+        T log_sum = LOG(sum);
+        stats[2 * r] = max;
+        stats[2 * r + 1] = log_sum;
+        loss[r] = 0;
+        if (label != p->ignore) {
+            loss[r] = hot * NAME(weight_of)(p, label) * (log_sum - (row[label] - max));
+            if (smooth > 0) {
+                loss[r] += smooth * (NAME(smooth_sum)(p, row, max) + all * log_sum);
+            }
+        }
+    }
+}
+
+/* One of the n blocks (c,l). */
+AG_MULTIVERSION static void NAME(label_columns)(const k_labels *p, int64_t block, const T *x, T *loss, T *stats)
+{
+    const T hot = (T)(1 - p->smoothing), smooth = (T)(p->smoothing / (double)p->c), all = NAME(weight_sum)(p);
+    const int64_t l = p->l;
+    x += block * p->c * l;
+    for (int64_t at = 0; at < l; at += LANES) {
+        int64_t width = l - at < LANES ? l - at : LANES;
+        T max[LANES], sum[LANES], even[LANES] = { 0 };
+        for (int64_t j = 0; j < width; j++) {
+            max[j] = -(T)INFINITY;
+            sum[j] = 0;
+        }
+        for (int64_t c = 0; c < p->c; c++) {
+            for (int64_t j = 0; j < width; j++) {
+                T v = x[c * l + at + j];
+                max[j] = v > max[j] ? v : max[j];
+            }
+        }
+        for (int64_t c = 0; c < p->c; c++) {
+            for (int64_t j = 0; j < width; j++) {
+                sum[j] += EXP(x[c * l + at + j] - max[j]);
+            }
+        }
+        for (int64_t c = 0; c < p->c && smooth > 0; c++) {
+            T w = NAME(weight_of)(p, c);
+            for (int64_t j = 0; j < width; j++) {
+                even[j] += w * (max[j] - x[c * l + at + j]);
+            }
+        }
+        for (int64_t j = 0; j < width; j++) {
+            int64_t place = block * l + at + j, label = p->label[place];
+            T log_sum = LOG(sum[j]), value = 0;
+            if (label != p->ignore) {
+                value = hot * NAME(weight_of)(p, label) * (log_sum - (x[label * l + at + j] - max[j]));
+                if (smooth > 0) {
+                    value += smooth * (even[j] + all * log_sum);
+                }
+            }
+            stats[2 * place] = max[j];
+            stats[2 * place + 1] = log_sum;
+            loss[place] = value;
+        }
+    }
+}
+
+AG_MULTIVERSION static void NAME(label_rows_back)(const k_labels *p, int64_t first, int64_t rows, const T *x,
+                                                  const T *stats, const T *g, int64_t g_step, T scale, T *dx)
+{
+    const T smooth = (T)(p->smoothing / (double)p->c), evenly = smooth * NAME(weight_sum)(p);
+    const T *w = p->weight;
+    for (int64_t r = first; r < first + rows; r++) {
+        const T *row = x + r * p->c;
+        T *out = dx + r * p->c;
+        int64_t label = p->label[r];
+        if (label == p->ignore) {
+            for (int64_t c = 0; c < p->c; c++) {
+                out[c] = 0;
+            }
+            continue;
+        }
+        T max = stats[2 * r], log_sum = stats[2 * r + 1], factor = g[r * g_step] * scale;
+        T hot = (T)(1 - p->smoothing) * NAME(weight_of)(p, label), all = (hot + evenly) * factor;
+        for (int64_t c = 0; c < p->c; c++) {
+            out[c] = EXP(row[c] - max - log_sum) * all;
+        }
+        if (smooth > 0) {
+            for (int64_t c = 0; c < p->c; c++) {
+                out[c] -= smooth * factor * (w == NULL ? (T)1 : w[c]);
+            }
+        }
+        out[label] -= hot * factor;
+    }
+}
+
+AG_MULTIVERSION static void NAME(label_columns_back)(const k_labels *p, int64_t block, const T *x, const T *stats,
+                                                     const T *g, int64_t g_step, T scale, T *dx)
+{
+    const T smooth = (T)(p->smoothing / (double)p->c), evenly = smooth * NAME(weight_sum)(p);
+    const int64_t l = p->l;
+    x += block * p->c * l;
+    dx += block * p->c * l;
+    for (int64_t at = 0; at < l; at += LANES) {
+        int64_t width = l - at < LANES ? l - at : LANES;
+        T max[LANES], log_sum[LANES], hot[LANES], all[LANES], even[LANES];
+        for (int64_t j = 0; j < width; j++) {
+            int64_t place = block * l + at + j, label = p->label[place];
+            bool counts = label != p->ignore;
+            T factor = counts ? g[place * g_step] * scale : 0;
+            T weight = counts ? (T)(1 - p->smoothing) * NAME(weight_of)(p, label) : 0;
+            max[j] = stats[2 * place];
+            log_sum[j] = stats[2 * place + 1];
+            hot[j] = weight * factor;
+            even[j] = smooth * factor;
+            all[j] = counts ? (weight + evenly) * factor : 0;
+        }
+        for (int64_t c = 0; c < p->c; c++) {
+            T w = NAME(weight_of)(p, c);
+            for (int64_t j = 0; j < width; j++) {
+                dx[c * l + at + j] = EXP(x[c * l + at + j] - max[j] - log_sum[j]) * all[j] - even[j] * w;
+            }
+        }
+        for (int64_t j = 0; j < width; j++) {
+            int64_t label = p->label[block * l + at + j];
+            if (label != p->ignore) {
+                dx[label * l + at + j] -= hot[j];
+            }
+        }
+    }
+}
+
 #undef T
 #undef LANES
 #undef EXP

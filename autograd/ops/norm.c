@@ -316,6 +316,21 @@ AG_SAMPLES(batch_norm)
         c.eps = 0.5;
         sample_result(s, ag_batch_norm(sample_float(s, "x", AG_SHAPE(4, 2)), AG_NONE, AG_NONE, AG_NONE, AG_NONE, c));
     }
+#define MOVING_SAMPLE(note, shape, momentum_text)                                                                    \
+    SAMPLE("(lambda m, v: (F.batch_norm(x, m, v, w, None, True, " #momentum_text "), m, v))(m.clone(), v.clone())" note) { \
+        c.momentum = momentum_text; /* x without a gradient: differences would see the running statistics move */    \
+        ag_tensor x = sample_constant(s, "x", shape, -2, 2), w = sample_float(s, "w", AG_SHAPE(3));                  \
+        ag_tensor m = sample_constant(s, "m", AG_SHAPE(3), -1, 1), v = sample_constant(s, "v", AG_SHAPE(3), 0.5, 2); \
+        ag_tensor moved_m = ag_clone(m), moved_v = ag_clone(v);                                                      \
+        sample_result(s, ag_batch_norm(x, w, AG_NONE, moved_m, moved_v, c));                                         \
+        sample_result(s, moved_m);                                                                                   \
+        sample_result(s, moved_v);                                                                                   \
+    }
+    MOVING_SAMPLE("", AG_SHAPE(4, 3), 0.1)
+    MOVING_SAMPLE("  # sequences", AG_SHAPE(2, 3, 4), 0.3)
+    MOVING_SAMPLE("  # images", AG_SHAPE(2, 3, 2, 2), 1)
+    MOVING_SAMPLE("  # still", AG_SHAPE(2, 3, 2, 2), 0)
+#undef MOVING_SAMPLE
     SAMPLE("F.batch_norm(x, None, None, w, None, True)") {
         ag_tensor x = sample_float(s, "x", AG_SHAPE(4, 2)), w = sample_float(s, "w", AG_SHAPE(2));
         sample_result(s, ag_batch_norm(x, w, AG_NONE, AG_NONE, AG_NONE, c));
@@ -355,6 +370,13 @@ AG_SAMPLES(batch_norm)
     }
     REFUSES("ag_batch_norm: eps -1 must not be negative, momentum 0.1 must be 0 to 1") {
         c.eps = -1;
+        ag_batch_norm(sample_float(s, "x", AG_SHAPE(4, 3)), AG_NONE, AG_NONE, AG_NONE, AG_NONE, c);
+    }
+    REFUSES("ag_batch_norm: input (1,3,1,1): training needs more than one value per channel") {
+        ag_batch_norm(sample_float(s, "x", AG_SHAPE(1, 3, 1, 1)), AG_NONE, AG_NONE, AG_NONE, AG_NONE, c);
+    }
+    REFUSES("ag_batch_norm: eps 1e-05 must not be negative, momentum nan must be 0 to 1") {
+        c.momentum = NAN;
         ag_batch_norm(sample_float(s, "x", AG_SHAPE(4, 3)), AG_NONE, AG_NONE, AG_NONE, AG_NONE, c);
     }
     REFUSES("ag_batch_norm: the config must come from ag_batch_norm_defaults()") {

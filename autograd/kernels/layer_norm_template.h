@@ -1,0 +1,152 @@
+/*
+ * Layer normalisation for one element type: included once per type with T and NAME(x) defined. Rows lie one after the
+ * other; sums run in LANES lanes of T and are added up in double, so that every order is fixed.
+ */
+
+static AG_ALWAYS_INLINE double NAME(lanes_sum)(const T *lane)
+{
+    double sum = 0;
+    for (int j = 0; j < LANES; j++) {
+        sum += (double)lane[j];
+    }
+    return sum;
+}
+
+/* The mean of a row, and the mean of (x - center)^2, with the mean, or 0 if it is not to be subtracted, as center. What
+ * rounding the mean to T left over is put right in double. */
+static AG_ALWAYS_INLINE void NAME(row_stats)(int64_t d, const T *x, bool centred, double *mean, double *square)
+{
+    T center = 0;
+    int64_t i = 0;
+    *mean = 0;
+    if (centred) {
+        T lane[LANES] = { 0 }, rest = 0;
+        for (; i + LANES <= d; i += LANES) {
+            for (int j = 0; j < LANES; j++) {
+                lane[j] += x[i + j];
+            }
+        }
+        for (; i < d; i++) {
+            rest += x[i];
+        }
+        *mean = (NAME(lanes_sum)(lane) + (double)rest) / (double)d;
+        center = (T)*mean;
+    }
+    T lane[LANES] = { 0 }, left[LANES] = { 0 }, rest = 0, left_rest = 0;
+    for (i = 0; i + LANES <= d; i += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            T v = x[i + j] - center;
+            lane[j] += v * v;
+            left[j] += v;
+        }
+    }
+    for (; i < d; i++) {
+        T v = x[i] - center;
+        rest += v * v;
+        left_rest += v;
+    }
+    double off = centred ? (NAME(lanes_sum)(left) + (double)left_rest) / (double)d : 0;
+    *square = (NAME(lanes_sum)(lane) + (double)rest) / (double)d - off * off;
+    *mean = centred ? (double)center + off : 0;
+}
+
+AG_MULTIVERSION static void NAME(rows_norm)(const k_layer_norm *p, int64_t first, int64_t rows, const T *restrict x,
+                                            const T *restrict w, const T *restrict b, T *restrict y, T *mean, T *rstd)
+{
+    const int64_t d = p->d;
+    for (int64_t r = first; r < first + rows; r++) {
+        const T *row = x + r * d;
+        T *out = y + r * d;
+        double exact, square;
+        NAME(row_stats)(d, row, p->centred, &exact, &square);
+        T m = (T)exact, s = (T)(1 / sqrt((square > 0 || square != square ? square : 0) + p->eps));
+        T shift = (T)(((double)m - exact) * (double)s); /* the mean is rounded before it is subtracted */
+        if (p->centred) {
+            mean[r] = m;
+        }
+        rstd[r] = s;
+        if (w == NULL && b == NULL) {
+            for (int64_t i = 0; i < d; i++) {
+                out[i] = (row[i] - m) * s + shift;
+            }
+        } else if (b == NULL) {
+            for (int64_t i = 0; i < d; i++) {
+                out[i] = ((row[i] - m) * s + shift) * w[i];
+            }
+        } else if (w == NULL) {
+            for (int64_t i = 0; i < d; i++) {
+                out[i] = (row[i] - m) * s + shift + b[i];
+            }
+        } else {
+            for (int64_t i = 0; i < d; i++) {
+                out[i] = ((row[i] - m) * s + shift) * w[i] + b[i];
+            }
+        }
+    }
+}
+
+/* The sums over a row of w dy and of w dy h, h = (x - mean) rstd. */
+static AG_ALWAYS_INLINE void NAME(row_sums)(int64_t d, const T *dy, const T *x, const T *w, T mean, T rstd, T *sum,
+                                            T *product)
+{
+    T s[LANES] = { 0 }, q[LANES] = { 0 }, s_rest = 0, q_rest = 0;
+    int64_t i = 0;
+    for (; i + LANES <= d; i += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            T g = w == NULL ? dy[i + j] : dy[i + j] * w[i + j];
+            s[j] += g;
+            q[j] += g * ((x[i + j] - mean) * rstd);
+        }
+    }
+    for (; i < d; i++) {
+        T g = w == NULL ? dy[i] : dy[i] * w[i];
+        s_rest += g;
+        q_rest += g * ((x[i] - mean) * rstd);
+    }
+    *sum = (T)(NAME(lanes_sum)(s) + (double)s_rest);
+    *product = (T)(NAME(lanes_sum)(q) + (double)q_rest);
+}
+
+/* dx, if it is not NULL, and the sums over these rows of dy h in dw and of dy in db, if they are not NULL: written, not
+ * added. */
+AG_MULTIVERSION static void NAME(rows_back)(const k_layer_norm *p, int64_t first, int64_t rows, const T *restrict dy,
+                                            const T *restrict x, const T *restrict w, const T *restrict mean,
+                                            const T *restrict rstd, T *restrict dx, T *restrict dw, T *restrict db)
+{
+    const int64_t d = p->d;
+    for (int64_t i = 0; i < d && dw != NULL; i++) {
+        dw[i] = db[i] = 0;
+    }
+    for (int64_t r = first; r < first + rows; r++) {
+        const T *g = dy + r * d, *row = x + r * d;
+        T m = p->centred ? mean[r] : 0, s = rstd[r], sum, product;
+        if (dw != NULL) {
+            for (int64_t i = 0; i < d; i++) {
+                dw[i] += g[i] * ((row[i] - m) * s);
+                db[i] += g[i];
+            }
+        }
+        if (dx == NULL) {
+            continue;
+        }
+        T *out = dx + r * d;
+        if (w == NULL) {
+            NAME(row_sums)(d, g, row, NULL, m, s, &sum, &product);
+        } else {
+            NAME(row_sums)(d, g, row, w, m, s, &sum, &product);
+        }
+        T even = p->centred ? sum / (T)d : 0, along = product / (T)d;
+        if (w == NULL) {
+            for (int64_t i = 0; i < d; i++) {
+                out[i] = (g[i] - even - (row[i] - m) * s * along) * s;
+            }
+        } else {
+            for (int64_t i = 0; i < d; i++) {
+                out[i] = (g[i] * w[i] - even - (row[i] - m) * s * along) * s;
+            }
+        }
+    }
+}
+
+#undef T
+#undef NAME
