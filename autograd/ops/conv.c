@@ -14,6 +14,7 @@
 #include "autograd/autograd.h"
 #include "autograd/kernels/kernels.h"
 #include "autograd/ops/common.h"
+#include "autograd/ops/conv_parts.h"
 #include "autograd/samples.h"
 
 /* All three operations carry the same: the config, and the sizes that two of the three tensors do not tell. */
@@ -466,6 +467,14 @@ static ag_tensor conv2d_input(ag_tensor g, ag_tensor w, const struct conv_params
 {
     ag_tensor in[] = { g, w }, out[1];
     return ag_apply(ag_caller(), &op_conv2d_input, 2, in, params, out);
+}
+
+ag_tensor ops_conv2d_input(ag_place where, ag_tensor g, ag_tensor weight, ag_conv2d_config config, int64_t h, int64_t w)
+{
+    ag_shape kernel = ag_shape_of_at(where, weight);
+    struct conv_params p = { config, { h, w }, { kernel.size[2], kernel.size[3] } };
+    ag_tensor in[] = { g, weight };
+    return ag_apply(where, &op_conv2d_input, 2, in, &p, NULL);
 }
 
 #ifdef WENGERT_SAMPLES

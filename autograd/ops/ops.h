@@ -17,6 +17,7 @@
 #include "product.h"
 #include "conv.h"
 #include "pool.h"
+#include "image.h"
 #include "norm.h"
 #include "loss.h"
 #include "random.h"
