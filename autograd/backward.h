@@ -36,6 +36,10 @@ AG_API ag_error ag_grad_at(ag_place where, ag_tensor output, int n, const ag_ten
                            ag_backward_config config);
 #define ag_grad(...) ag_grad_at(AG_HERE, __VA_ARGS__)
 
+/* A function to be differentiated or checked: reads `inputs`, returns one tensor of any shape. May be called many times; must be
+ * pure. */
+typedef ag_tensor (*ag_function)(const ag_tensor *inputs, int n, void *user);
+
 AG_EXTERN_C_END
 
 #endif

@@ -10,9 +10,6 @@
 
 AG_EXTERN_C_BEGIN
 
-/* A function under test: reads `inputs`, returns one float64 tensor of any shape. Called many times; must be pure. */
-typedef ag_tensor (*ag_function)(const ag_tensor *inputs, int n, void *user);
-
 typedef struct ag_gradcheck_config {
     uint32_t made_by_defaults;
     double step;      /* of the differences, times max(1, |x|); default 0: 1e-3 */
@@ -32,8 +29,9 @@ typedef struct ag_gradcheck_report {
 } ag_gradcheck_report;
 
 AG_API ag_gradcheck_config ag_gradcheck_defaults(void);
-/* Checks `f` at `inputs`: those that require gradients, at least one, must be row-major leaves of float64; others are passed
- * through. The values are changed during the check and restored. An error in f is raised and gives passed = false. */
+/* Checks `f`, which returns float64, at `inputs`: those that require gradients, at least one, must be row-major leaves of
+ * float64; others are passed through. The values are changed during the check and restored. An error in f is raised and gives
+ * passed = false. */
 AG_API ag_gradcheck_report ag_gradcheck_at(ag_place where, ag_function f, void *user, int n, const ag_tensor *inputs,
                                            ag_gradcheck_config config);
 #define ag_gradcheck(...) ag_gradcheck_at(AG_HERE, __VA_ARGS__)
