@@ -12,6 +12,7 @@
 #include "op.h"
 #include "ops/ops.h"
 #include "backward.h"
+#include "functional.h"
 #include "gradcheck.h"
 #include "inspect/inspect.h"
 

@@ -63,7 +63,8 @@ AG_API void ag_remove_hook_at(ag_place where, ag_tensor t, ag_hook_id hook);
 
 /* ---- checkpointing --------------------------------------------------------------------------------------------------- */
 
-/* A function of tensors: reads `inputs`, returns one tensor. */
+/* A function of tensors: reads `inputs`, returns one tensor of any shape. May be called many times; must compute the same each
+ * time. */
 typedef ag_tensor (*ag_function)(const ag_tensor *inputs, int n, void *user);
 
 /* y = function(inputs), without keeping its intermediate results for backward: backward computes them anew, which costs one more

@@ -29,8 +29,9 @@ typedef struct ag_gradcheck_report {
 } ag_gradcheck_report;
 
 AG_API ag_gradcheck_config ag_gradcheck_defaults(void);
-/* Checks `f`, which returns one float64 tensor of any shape, is called many times and must be pure, at `inputs`: those that require gradients, at least one, must be row-major leaves of float64; others are passed
- * through. The values are changed during the check and restored. An error in f is raised and gives passed = false. */
+/* Checks `f`, which returns float64, at `inputs`: those that require gradients, at least one, must be row-major leaves of
+ * float64; others are passed through. The values are changed during the check and restored. An error in f is raised and gives
+ * passed = false. */
 AG_API ag_gradcheck_report ag_gradcheck_at(ag_place where, ag_function f, void *user, int n, const ag_tensor *inputs,
                                            ag_gradcheck_config config);
 #define ag_gradcheck(...) ag_gradcheck_at(AG_HERE, __VA_ARGS__)
