@@ -330,6 +330,9 @@ int ag_scope_push(ag_context *ctx, ag_place where)
     ag_scope scope = {0};
     int depth = ctx->scopes;
     open_scope(ctx, where, &scope, true);
+    if (ctx->scopes > depth) {
+        ctx->scope[depth].address = NULL; /* nobody's variable */
+    }
     return depth;
 }
 

@@ -73,7 +73,6 @@ static bool cross_entropy_forward(ag_call *call)
 }
 
 static ag_tensor cross_entropy_input(ag_tensor x, ag_tensor label, ag_tensor stats, ag_tensor g, ag_reduction reduction);
-static ag_tensor one_hot(ag_tensor label, int64_t classes, ag_dtype dtype);
 
 static void cross_entropy_backward(ag_sweep *s)
 {
@@ -84,7 +83,7 @@ static void cross_entropy_backward(ag_sweep *s)
         return;
     }
     ag_shape shape = ag_sweep_shape(s, 0);
-    ag_tensor error = ag_sub(ag_softmax(x, 1), one_hot(label, shape.size[1], ag_sweep_dtype(s, 0)));
+    ag_tensor error = ag_sub(ag_softmax(x, 1), ag_one_hot(label, shape.size[1], ag_sweep_dtype(s, 0)));
     if (p->reduction == AG_REDUCE_NONE) {
         g = ag_unsqueeze(g, 1);
     } else {
@@ -250,71 +249,6 @@ AG_SAMPLES(cross_entropy_input)
         ag_tensor x = sample_constant(s, "x", AG_SHAPE(3, 4), -2, 2), t = sample_int(s, "t", AG_SHAPE(3), 0, 4);
         ag_tensor g = sample_constant(s, "g", AG_SHAPE_SCALAR, 1, 2);
         cross_entropy_input(x, t, stats_of(x), g, AG_REDUCE_NONE);
-    }
-}
-#endif
-
-/* ---- one_hot ------------------------------------------------------------------
- * y[n,c] = 1 where c = label[n], else 0 */
-
-struct one_hot_params {
-    int64_t classes;
-    ag_dtype dtype;
-};
-
-static bool one_hot_shape(ag_call *call)
-{
-    const struct one_hot_params *p = ag_call_params(call);
-    const ag_array *label = ag_call_input(call, 0);
-    return ops_need_shape(call, 0, AG_SHAPE(label->numel)) &&
-           ag_call_output(call, 0, p->dtype, AG_SHAPE(label->numel, p->classes));
-}
-
-static bool one_hot_forward(ag_call *call)
-{
-    const struct one_hot_params *p = ag_call_params(call);
-    const ag_array *y = ag_call_result(call, 0);
-    const int64_t *label = ops_row_major(call, ag_call_input(call, 0));
-    if (label == NULL) {
-        return false;
-    }
-    for (int64_t i = 0; i < y->numel; i++) {
-        bool hot = i % p->classes == label[i / p->classes];
-        if (p->dtype == AG_FLOAT32) {
-            ((float *)y->data)[i] = hot;
-        } else {
-            ((double *)y->data)[i] = hot;
-        }
-    }
-    return true;
-}
-
-AG_OP(one_hot) {
-    .size = sizeof(struct ag_op),
-    .name = "one_hot",
-    .formula = "y[n,c] = 1 where c = label[n], else 0",
-    .inputs = 1,
-    .outputs = 1,
-    .params = sizeof(struct one_hot_params),
-    .shape = one_hot_shape,
-    .forward = one_hot_forward,
-};
-
-static ag_tensor one_hot(ag_tensor label, int64_t classes, ag_dtype dtype)
-{
-    struct one_hot_params p = { classes, dtype };
-    ag_tensor out[1];
-    return ag_apply(ag_caller(), &op_one_hot, 1, &label, &p, out);
-}
-
-#ifdef WENGERT_SAMPLES
-AG_SAMPLES(one_hot)
-{
-    SAMPLE("F.one_hot(t, 5) * 1.0") {
-        sample_result(s, one_hot(sample_int(s, "t", AG_SHAPE(4), 0, 5), 5, sample_dtype(s)));
-    }
-    REFUSES("ag_one_hot: input 0 is (2,2) and must be (4)") {
-        one_hot(sample_int(s, "t", AG_SHAPE(2, 2), 0, 5), 5, sample_dtype(s));
     }
 }
 #endif

@@ -7,34 +7,11 @@
 #include "autograd/ops/loss_common.h"
 #include "autograd/samples.h"
 
-/* The p-norm along dim, length 1 being kept; its derivative at 0 is 0, as in PyTorch. */
+/* The p-norm along dim, length 1 being kept; the infinite norm of nothing is 0 here. */
 static ag_tensor norm_along(ag_tensor x, double p, int dim)
 {
     ag_dims dims = { .count = 1, .dim = { dim } };
-    ag_dtype dtype = ag_dtype_of(x);
-    if (p == 0) { /* how many are not 0 */
-        return ag_sum_dims(ag_cast(ag_ne(ag_detach(x), ag_scalar(0, dtype)), dtype), dims, true);
-    }
-    if (p == 1) {
-        return ag_sum_dims(ag_abs(x), dims, true);
-    }
-    if (p == INFINITY) {
-        if (ag_size(x, dim) == 0) {
-            return ag_sum_dims(x, dims, true);
-        }
-        return ag_amax(ag_abs(x), dims, true);
-    }
-    ag_tensor zero = ag_scalar(0, dtype), one = ag_scalar(1, dtype);
-    ag_tensor powers;
-    if (p == 2) {
-        powers = ag_square(x);
-    } else { /* where x is 0, its power must not be differentiated: for p < 1 the slope is infinite */
-        ag_tensor size = ag_abs(x), is_zero = ag_eq(ag_detach(x), zero);
-        powers = ag_where(is_zero, zero, ag_pow_scalar(ag_where(is_zero, one, size), p));
-    }
-    ag_tensor sum = ag_sum_dims(powers, dims, true), empty = ag_eq(ag_detach(sum), zero);
-    ag_tensor safe = ag_where(empty, one, sum);
-    return ag_where(empty, zero, p == 2 ? ag_sqrt(safe) : ag_pow_scalar(safe, 1 / p));
+    return p == INFINITY && ag_size(x, dim) == 0 ? ag_sum_dims(x, dims, true) : ag_norm(x, p, dims, true);
 }
 
 /* Replaces a negative dimension; a scalar counts as having one. */
