@@ -145,6 +145,7 @@ struct ag_node {
     int inputs;
     uint8_t outputs, state;
     bool renews;  /* gives a view its history anew */
+    bool in_place; /* its result was written over its first input */
     bool pending; /* a gradient has arrived in the running sweep */
     bool needed;  /* lies between the output and the chosen inputs of ag_grad */
     uint8_t targets; /* a bit for each output that is a chosen input of ag_grad */

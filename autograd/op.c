@@ -229,6 +229,7 @@ ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *out
     }
     node->where = call->where;
     node->outputs = (uint8_t)op->outputs;
+    node->in_place = call->in_place;
     for (int i = 0; i < call->n; i++) {
         ag_value *v = in[i];
         struct ag_node_input *input = &node->input[i];

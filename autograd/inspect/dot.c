@@ -100,6 +100,7 @@ ag_error ag_tape_dot_at(ag_place where, FILE *stream, ag_tensor output)
         fprintf(stream, "  n%lld [shape=box, style=filled, fillcolor=\"#dae8fc\", label=\"#%lld ", (long long)k,
                 (long long)k);
         quoted(stream, node->op->name);
+        fprintf(stream, "%s", node->in_place ? "_" : "");
         if (node->label->path[0] != '\0') {
             fprintf(stream, "\\n");
             quoted(stream, node->label->path);

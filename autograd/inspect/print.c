@@ -67,12 +67,13 @@ ag_error ag_tape_print(FILE *stream)
             "bytes", "saved", "part", "line");
     for (int64_t k = 0; k < ctx->nodes; k++) {
         const ag_node *node = ctx->node[k];
-        char inputs[256] = "", saved[128], shape[AG_SHAPE_TEXT], item[96];
+        char inputs[256] = "", saved[128], shape[AG_SHAPE_TEXT], item[96], name[64];
+        snprintf(name, sizeof(name), "%s%s", node->op->name, node->in_place ? "_" : "");
         const char *file = node->where.file != NULL ? node->where.file : "?";
         const char *slash = strrchr(file, '/');
         file = slash != NULL ? slash + 1 : file;
         if (node->state == AG_NODE_FREED) {
-            fprintf(stream, "%5lld  %-14s %-28s %-18s %-8s %10s  %-8s %-16s %s:%d\n", (long long)k, node->op->name,
+            fprintf(stream, "%5lld  %-14s %-28s %-18s %-8s %10s  %-8s %-16s %s:%d\n", (long long)k, name,
                     "(freed by backward)", "", "", "", "", node->label->path, file, node->where.line);
             continue;
         }
@@ -84,7 +85,7 @@ ag_error ag_tape_print(FILE *stream)
         name_saved(node, saved, sizeof(saved));
         char bytes[32];
         snprintf(bytes, sizeof(bytes), "%lld", (long long)(y->numel * (int64_t)ag_dtype_size((ag_dtype)y->dtype)));
-        fprintf(stream, "%5lld  %-14s %-28s %-18s %-8s %10s  %-8s %-16s %s:%d\n", (long long)k, node->op->name, inputs,
+        fprintf(stream, "%5lld  %-14s %-28s %-18s %-8s %10s  %-8s %-16s %s:%d\n", (long long)k, name, inputs,
                 ag_shape_format(ag_value_shape_of(y), shape, sizeof(shape)), ag_dtype_name((ag_dtype)y->dtype),
                 y->view ? "view" : bytes, saved, node->label->path, file, node->where.line);
     }
