@@ -72,7 +72,7 @@ AG_API int ag_call_count(const ag_call *call);                     /* number of 
 AG_API bool ag_call_has(const ag_call *call, int i);               /* whether the optional input i was given */
 AG_API const ag_array *ag_call_input(const ag_call *call, int i);  /* NULL if it was not given */
 AG_API const ag_array *ag_call_result(const ag_call *call, int i); /* in forward: output i, to be written */
-AG_API const void *ag_call_params(const ag_call *call);
+AG_API const void *ag_call_params(const ag_call *call); /* the params given to ag_apply() */
 /* Whether the result will be recorded: an input requires a gradient and recording is on. */
 AG_API bool ag_call_recording(const ag_call *call);
 /* Declares output i, row-major. */
@@ -105,7 +105,7 @@ AG_API bool ag_call_fail(ag_call *call, ag_error code, const char *format, ...) 
 /* ---- inside backward ----------------------------------------------------------------------------------------------- */
 
 AG_API int ag_sweep_count(const ag_sweep *sweep);                 /* number of inputs */
-AG_API const void *ag_sweep_params(const ag_sweep *sweep);
+AG_API const void *ag_sweep_params(const ag_sweep *sweep); /* the params given to ag_apply() */
 AG_API bool ag_sweep_wants(const ag_sweep *sweep, int i);         /* whether input i needs a gradient */
 AG_API ag_shape ag_sweep_shape(const ag_sweep *sweep, int i);     /* shape of input i, saved or not */
 AG_API ag_dtype ag_sweep_dtype(const ag_sweep *sweep, int i);     /* type of input i */

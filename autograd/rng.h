@@ -19,6 +19,7 @@ typedef struct ag_rng {
     uint64_t counter; /* how many draws were made from it */
 } ag_rng;
 
+/* The generator of a seed: the same seed, the same numbers. */
 AG_API ag_rng ag_rng_seed(uint64_t seed);
 /* A generator of its own, independent of what the parent draws afterwards. Advances the parent by one draw. */
 AG_API ag_rng ag_rng_split(ag_rng *rng);

@@ -43,6 +43,7 @@ typedef struct ag_dims {
 
 #define AG_END INT64_MIN /* ends the argument list of AG_SHAPE and AG_DIMS */
 
+/* What AG_SHAPE(…) and AG_DIMS(…) call: a shape, or a list of dimensions, of the arguments before AG_END. */
 AG_API ag_shape ag_shape_from(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f, int64_t g, int64_t h,
                               int64_t too_many);
 AG_API ag_dims ag_dims_from(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f, int64_t g, int64_t h,

@@ -23,8 +23,8 @@ typedef struct ag_memory_stats {
     int64_t system_allocs; /* how often the pool has called malloc since the start */
 } ag_memory_stats;
 
-AG_API ag_memory_stats ag_memory(void);
-AG_API void ag_memory_reset_peak(void);
+AG_API ag_memory_stats ag_memory(void); /* of all threads, now */
+AG_API void ag_memory_reset_peak(void); /* the peak starts anew at what is live now */
 /* Gives the calling thread's unused pool memory back to the system. */
 AG_API void ag_memory_trim(void);
 

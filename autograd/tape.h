@@ -44,7 +44,7 @@ typedef struct ag_frame {
     int64_t mark;
 } ag_frame;
 
-AG_API ag_frame ag_frame_begin(void);
+AG_API ag_frame ag_frame_begin(void); /* a frame of the innermost scope */
 /* Ends the frame and returns `result`, which stays visible. A frame that is not of the innermost scope ends nothing. */
 AG_API ag_tensor ag_frame_end(ag_frame frame, ag_tensor result);
 /* The same for several results. */

@@ -53,15 +53,15 @@ AG_API bool ag_is_alive(ag_tensor t);
 
 /* ---- what a tensor is; all raise for a handle that cannot be read ------------------------------------------------ */
 
-AG_API ag_shape ag_shape_of_at(ag_place where, ag_tensor t);
-AG_API ag_dtype ag_dtype_of_at(ag_place where, ag_tensor t);
-AG_API int ag_ndim_at(ag_place where, ag_tensor t);
+AG_API ag_shape ag_shape_of_at(ag_place where, ag_tensor t); /* lengths of all dimensions */
+AG_API ag_dtype ag_dtype_of_at(ag_place where, ag_tensor t); /* type of the elements */
+AG_API int ag_ndim_at(ag_place where, ag_tensor t); /* number of dimensions */
 AG_API int64_t ag_size_at(ag_place where, ag_tensor t, int dim); /* length of a dimension; -1 is the last */
 AG_API int64_t ag_stride_at(ag_place where, ag_tensor t, int dim); /* in elements */
-AG_API int64_t ag_numel_at(ag_place where, ag_tensor t);
+AG_API int64_t ag_numel_at(ag_place where, ag_tensor t); /* number of elements */
 AG_API bool ag_is_contiguous_at(ag_place where, ag_tensor t); /* row-major without gaps */
-AG_API bool ag_requires_grad_at(ag_place where, ag_tensor t);
-AG_API bool ag_is_leaf_at(ag_place where, ag_tensor t);
+AG_API bool ag_requires_grad_at(ag_place where, ag_tensor t); /* whether backward leads to or through it */
+AG_API bool ag_is_leaf_at(ag_place where, ag_tensor t); /* whether it has no history */
 #define ag_shape_of(...) ag_shape_of_at(AG_HERE, __VA_ARGS__)
 #define ag_dtype_of(...) ag_dtype_of_at(AG_HERE, __VA_ARGS__)
 #define ag_ndim(...) ag_ndim_at(AG_HERE, __VA_ARGS__)
@@ -77,9 +77,9 @@ AG_API bool ag_is_leaf_at(ag_place where, ag_tensor t);
 /* They have no history and are leaves: after ag_set_requires_grad() backward accumulates their gradients, until the scope
  * ends. */
 
-AG_API ag_tensor ag_zeros_at(ag_place where, ag_shape shape, ag_dtype dtype);
-AG_API ag_tensor ag_ones_at(ag_place where, ag_shape shape, ag_dtype dtype);
-AG_API ag_tensor ag_full_at(ag_place where, ag_shape shape, double value, ag_dtype dtype);
+AG_API ag_tensor ag_zeros_at(ag_place where, ag_shape shape, ag_dtype dtype); /* all elements 0 */
+AG_API ag_tensor ag_ones_at(ag_place where, ag_shape shape, ag_dtype dtype); /* all elements 1 */
+AG_API ag_tensor ag_full_at(ag_place where, ag_shape shape, double value, ag_dtype dtype); /* all elements `value` */
 AG_API ag_tensor ag_scalar_at(ag_place where, double value, ag_dtype dtype); /* shape () */
 AG_API ag_tensor ag_arange_at(ag_place where, int64_t n, ag_dtype dtype);    /* 0, 1, …, n-1 */
 /* Copies ag_shape_numel(shape) elements of `dtype`, row-major, from `data`. */

@@ -51,11 +51,11 @@ AG_API ag_error data_split_at(ag_place where, data_set *set, int parts, const in
 #define data_subset(...) data_subset_at(AG_HERE, __VA_ARGS__)
 #define data_split(...) data_split_at(AG_HERE, __VA_ARGS__)
 
-AG_API int64_t data_set_size(const data_set *set);
+AG_API int64_t data_set_size(const data_set *set); /* number of samples */
 AG_API ag_shape data_set_x_shape(const data_set *set); /* of one sample's input */
-AG_API ag_shape data_set_y_shape(const data_set *set);
-AG_API ag_dtype data_set_x_dtype(const data_set *set);
-AG_API ag_dtype data_set_y_dtype(const data_set *set);
+AG_API ag_shape data_set_y_shape(const data_set *set); /* of one sample's label */
+AG_API ag_dtype data_set_x_dtype(const data_set *set); /* element type of the inputs */
+AG_API ag_dtype data_set_y_dtype(const data_set *set); /* element type of the labels */
 /* Copies sample i: x and y must have room for one sample (either may be NULL). */
 AG_API ag_error data_set_read_at(ag_place where, data_set *set, int64_t i, void *x, void *y);
 #define data_set_read(...) data_set_read_at(AG_HERE, __VA_ARGS__)

@@ -14,10 +14,11 @@ typedef enum nn_fan {
     NN_FAN_OUT
 } nn_fan;
 
-AG_API void nn_init_zeros(ag_tensor w);
-AG_API void nn_init_ones(ag_tensor w);
-AG_API void nn_init_constant(ag_tensor w, double value);
-AG_API void nn_init_uniform(ag_tensor w, double low, double high, ag_rng *rng);
+AG_API void nn_init_zeros(ag_tensor w); /* all 0 */
+AG_API void nn_init_ones(ag_tensor w); /* all 1 */
+AG_API void nn_init_constant(ag_tensor w, double value); /* all `value` */
+AG_API void nn_init_uniform(ag_tensor w, double low, double high, ag_rng *rng); /* uniform in low..high */
+/* Normal with this mean and standard deviation. */
 AG_API void nn_init_normal(ag_tensor w, double mean, double std, ag_rng *rng);
 /* U(-a, a), a = gain sqrt(6 / (fan_in + fan_out)); and N(0, gain^2 2 / (fan_in + fan_out)). Glorot & Bengio 2010. */
 AG_API void nn_init_xavier_uniform(ag_tensor w, double gain, ag_rng *rng);

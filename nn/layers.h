@@ -24,8 +24,10 @@ typedef struct nn_conv2d_config {
 } nn_conv2d_config;
 
 AG_API nn_conv2d_config nn_conv2d_defaults(int64_t in, int64_t out, int64_t kernel);
+/* nn_conv2d() with a configuration. */
 AG_API nn_module *nn_conv2d_with(nn_conv2d_config config);
 
+/* ag_max_pool2d(), ag_avg_pool2d() and ag_adaptive_avg_pool2d() as layers; a square kernel, moved by its own length. */
 AG_API nn_module *nn_max_pool2d(int64_t kernel);
 AG_API nn_module *nn_max_pool2d_with(ag_pool2d_config config);
 AG_API nn_module *nn_avg_pool2d(int64_t kernel);
@@ -33,24 +35,24 @@ AG_API nn_module *nn_avg_pool2d_with(ag_pool2d_config config);
 AG_API nn_module *nn_adaptive_avg_pool2d(int64_t h, int64_t w);
 
 AG_API nn_module *nn_flatten(void); /* (N,…) -> (N, the rest) */
-AG_API nn_module *nn_identity(void);
-AG_API nn_module *nn_dropout(double p);
+AG_API nn_module *nn_identity(void); /* y = x */
+AG_API nn_module *nn_dropout(double p); /* in training, 0 with probability p, else x / (1 - p) */
 
 /* Batch normalisation over (N,C) or (N,C,L) and over (N,C,H,W). weight 1, bias 0, running_mean 0, running_var 1,
  * num_batches_tracked int64. eps 1e-5, momentum 0.1. */
 AG_API nn_module *nn_batch_norm1d(int64_t channels);
 AG_API nn_module *nn_batch_norm2d(int64_t channels);
 
-AG_API nn_module *nn_relu(void);
-AG_API nn_module *nn_leaky_relu(double slope);
-AG_API nn_module *nn_elu(double alpha);
-AG_API nn_module *nn_gelu(void);
-AG_API nn_module *nn_silu(void);
-AG_API nn_module *nn_sigmoid(void);
-AG_API nn_module *nn_tanh(void);
-AG_API nn_module *nn_softplus(void);
-AG_API nn_module *nn_softmax(int dim);
-AG_API nn_module *nn_log_softmax(int dim);
+AG_API nn_module *nn_relu(void); /* max(x, 0) */
+AG_API nn_module *nn_leaky_relu(double slope); /* x where x > 0, else slope x */
+AG_API nn_module *nn_elu(double alpha); /* x where x > 0, else alpha (e^x - 1) */
+AG_API nn_module *nn_gelu(void); /* x Phi(x), exact */
+AG_API nn_module *nn_silu(void); /* x sigmoid(x) */
+AG_API nn_module *nn_sigmoid(void); /* 1 / (1 + e^-x) */
+AG_API nn_module *nn_tanh(void); /* hyperbolic tangent */
+AG_API nn_module *nn_softplus(void); /* log(1 + e^x) */
+AG_API nn_module *nn_softmax(int dim); /* e^x over its sum along dim */
+AG_API nn_module *nn_log_softmax(int dim); /* log of nn_softmax(), in one pass */
 
 /* Children in turn, named "0", "1", …; takes ownership of them. Each child's output is let go once the next has consumed it. */
 #define nn_sequential(...) nn_sequential_from(__VA_ARGS__, NN_END)

@@ -108,7 +108,7 @@ AG_API ag_tensor nn_forward_at(ag_place where, nn_module *m, ag_tensor x);
 #define nn_forward(...) nn_forward_at(AG_HERE, __VA_ARGS__)
 
 AG_API void nn_train(nn_module *m); /* dropout drops, batch norm uses the batch; the whole tree */
-AG_API void nn_eval(nn_module *m);
+AG_API void nn_eval(nn_module *m); /* dropout passes on, batch norm uses its running statistics */
 /* Freezes or thaws all parameters of the tree, which must be initialised. */
 AG_API void nn_set_requires_grad(nn_module *m, bool requires_grad);
 

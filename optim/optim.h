@@ -24,6 +24,7 @@ typedef struct optim_sgd_config {
     bool nesterov;       /* default false; needs momentum > 0 and dampening 0 */
 } optim_sgd_config;
 AG_API optim_sgd_config optim_sgd_defaults(void);
+/* d = g + weight_decay w, v = momentum v + (1 - dampening) d, w -= lr v (nesterov: lr (d + momentum v)). */
 AG_API optim *optim_sgd_at(ag_place where, ag_list *parameters, optim_sgd_config config);
 
 typedef struct optim_adam_config {
@@ -73,7 +74,7 @@ AG_API optim *optim_adagrad_at(ag_place where, ag_list *parameters, optim_adagra
  * may be in one group only. Takes the list. Returns the number of the group (the first is 0), -1 after an error. */
 AG_API int optim_add_group_at(ag_place where, optim *o, ag_list *parameters, const void *config);
 #define optim_add_group(...) optim_add_group_at(AG_HERE, __VA_ARGS__)
-AG_API int optim_group_count(const optim *o);
+AG_API int optim_group_count(const optim *o); /* number of parameter groups */
 /* The learning rate of a group. */
 AG_API double optim_lr(const optim *o, int group);
 AG_API void optim_set_lr(optim *o, int group, double lr);

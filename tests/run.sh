@@ -4,6 +4,7 @@
 #
 #     bash tests/run.sh                        everything
 #     bash tests/run.sh --update-symbols       writes tests/symbols.txt anew
+#     bash tests/run.sh --update-operations    writes the table in autograd/ops/README.md anew
 #
 # Logs are kept under build/tests/log. The last line says how many checks passed and failed; the exit status is 0 if none
 # failed. WENGERT_BUILD names another folder than build/.
@@ -121,14 +122,17 @@ quickstart() {
 require_packages tests
 mkdir -p "$log"
 
-if [[ ${1:-} == --update-symbols ]]; then
+if [[ ${1:-} == --update-symbols || ${1:-} == --update-operations ]]; then
     CC=gcc configured "$build/gcc" -Dtests=enabled -Dwerror=true >"$log/gcc.log" 2>&1 || {
         cat "$log/gcc.log" >&2
         exit 1
     }
-    exec bash "$root/tests/project/test_symbols.sh" "$root" "$build/gcc/libwengert.so" --update
+    if [[ $1 == --update-symbols ]]; then
+        exec bash "$root/tests/project/test_symbols.sh" "$root" "$build/gcc/libwengert.so" --update
+    fi
+    exec bash "$root/tests/project/test_operations.sh" "$root" "$build/gcc/tests/autograd_test_samples" --update
 elif [[ $# -gt 0 ]]; then
-    printf 'usage: bash tests/run.sh [--update-symbols]\n' >&2
+    printf 'usage: bash tests/run.sh [--update-symbols | --update-operations]\n' >&2
     exit 2
 fi
 

@@ -8,7 +8,7 @@
 
 AG_EXTERN_C_BEGIN
 
-AG_API ag_tensor ag_tanh_at(ag_place where, ag_tensor x);
+AG_API ag_tensor ag_tanh_at(ag_place where, ag_tensor x);                    /* (e^x - e^-x) / (e^x + e^-x) */
 AG_API ag_tensor ag_sigmoid_at(ag_place where, ag_tensor x);                 /* 1 / (1 + e^-x) */
 AG_API ag_tensor ag_relu_at(ag_place where, ag_tensor x);                    /* max(x, 0); derivative 0 at 0 */
 AG_API ag_tensor ag_leaky_relu_at(ag_place where, ag_tensor x, double slope); /* x > 0 ? x : slope x (PyTorch: 0.01) */

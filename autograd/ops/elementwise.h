@@ -58,13 +58,13 @@ AG_API ag_tensor ag_clamp_at(ag_place where, ag_tensor x, double low, double hig
 AG_API ag_tensor ag_neg_at(ag_place where, ag_tensor x);        /* -x; float and int64 */
 AG_API ag_tensor ag_reciprocal_at(ag_place where, ag_tensor x); /* 1 / x */
 AG_API ag_tensor ag_square_at(ag_place where, ag_tensor x);     /* x^2 */
-AG_API ag_tensor ag_sqrt_at(ag_place where, ag_tensor x);
+AG_API ag_tensor ag_sqrt_at(ag_place where, ag_tensor x); /* square root */
 AG_API ag_tensor ag_rsqrt_at(ag_place where, ag_tensor x); /* 1 / sqrt(x) */
-AG_API ag_tensor ag_exp_at(ag_place where, ag_tensor x);
+AG_API ag_tensor ag_exp_at(ag_place where, ag_tensor x); /* e to the power x */
 AG_API ag_tensor ag_log_at(ag_place where, ag_tensor x); /* natural */
-AG_API ag_tensor ag_sin_at(ag_place where, ag_tensor x);
-AG_API ag_tensor ag_cos_at(ag_place where, ag_tensor x);
-AG_API ag_tensor ag_erf_at(ag_place where, ag_tensor x);
+AG_API ag_tensor ag_sin_at(ag_place where, ag_tensor x); /* sine of x in radians */
+AG_API ag_tensor ag_cos_at(ag_place where, ag_tensor x); /* cosine of x in radians */
+AG_API ag_tensor ag_erf_at(ag_place where, ag_tensor x); /* 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x */
 AG_API ag_tensor ag_abs_at(ag_place where, ag_tensor x);  /* float and int64; derivative 0 at 0 */
 AG_API ag_tensor ag_sign_at(ag_place where, ag_tensor x); /* -1, 0, 1; derivative 0 */
 AG_API ag_tensor ag_expm1_at(ag_place where, ag_tensor x); /* e^x - 1, exact for small x */

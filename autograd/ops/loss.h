@@ -8,6 +8,7 @@
 
 AG_EXTERN_C_BEGIN
 
+/* e^x / (sum of e^x along dim), and its logarithm in one pass, which does not lose what is small. */
 AG_API ag_tensor ag_softmax_at(ag_place where, ag_tensor x, int dim);
 AG_API ag_tensor ag_log_softmax_at(ag_place where, ag_tensor x, int dim);
 

@@ -18,6 +18,8 @@ typedef struct ag_pool2d_config {
 } ag_pool2d_config;
 
 AG_API ag_pool2d_config ag_pool2d_defaults(int64_t kernel);
+/* The largest element, or the mean, of each window of an image: x (N,C,H,W), y (N,C,OH,OW), channels last in memory,
+ * OH = floor((H + 2 padding - kernel) / stride) + 1; ceil_mode rounds up. Padding never is the largest. */
 AG_API ag_tensor ag_max_pool2d_at(ag_place where, ag_tensor x, ag_pool2d_config config);
 AG_API ag_tensor ag_avg_pool2d_at(ag_place where, ag_tensor x, ag_pool2d_config config);
 /* Averages over h x w cells that cover the image. */

@@ -8,6 +8,7 @@
 
 AG_EXTERN_C_BEGIN
 
+/* Elements drawn independently from rng: uniform in [low, high), normal, 1 with probability p, integers. */
 AG_API ag_tensor ag_uniform_at(ag_place where, ag_shape shape, double low, double high, ag_dtype dtype, ag_rng *rng);
 AG_API ag_tensor ag_normal_at(ag_place where, ag_shape shape, double mean, double std, ag_dtype dtype, ag_rng *rng);
 AG_API ag_tensor ag_bernoulli_at(ag_place where, ag_shape shape, double p, ag_dtype dtype, ag_rng *rng); /* 0 or 1 */

@@ -9,9 +9,9 @@
 AG_EXTERN_C_BEGIN
 
 AG_API ag_tensor ag_sum_at(ag_place where, ag_tensor x); /* over all elements; float, int64; uint8 sums to int64 */
-AG_API ag_tensor ag_mean_at(ag_place where, ag_tensor x);
+AG_API ag_tensor ag_mean_at(ag_place where, ag_tensor x); /* over all elements */
 AG_API ag_tensor ag_max_at(ag_place where, ag_tensor x); /* the gradient is shared evenly among equal maxima */
-AG_API ag_tensor ag_min_at(ag_place where, ag_tensor x);
+AG_API ag_tensor ag_min_at(ag_place where, ag_tensor x); /* the smallest of all elements */
 /* Over the given dimensions; keepdim leaves them as length 1. */
 AG_API ag_tensor ag_sum_dims_at(ag_place where, ag_tensor x, ag_dims dims, bool keepdim);
 AG_API ag_tensor ag_mean_dims_at(ag_place where, ag_tensor x, ag_dims dims, bool keepdim);

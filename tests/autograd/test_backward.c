@@ -135,6 +135,41 @@ START_TEST(broadcast_operands_get_sums)
 }
 END_TEST
 
+/* A gradient that is a constant must not be added into where the other is recorded: the sum has to be, too. */
+START_TEST(constant_and_recorded_gradients_join)
+{
+    ag_tensor x = leaf64(AG_SHAPE(2), 2, 3), g, h;
+    ag_begin(&scope);
+    ag_tensor square = ag_square(x), y = ag_add(square, ag_mul_scalar(x, 5));
+    ag_backward_config config = ag_backward_defaults();
+    config.create_graph = true;
+    config.cotangent = ag_ones(AG_SHAPE(2), AG_FLOAT64);
+    ck_assert_int_eq(ag_grad(y, 1, &x, &g, config), AG_OK);
+    assert_values(g, 9, 11);
+    ck_assert_int_eq(ag_grad(g, 1, &x, &h, config), AG_OK);
+    assert_values(h, 2, 2);
+    ag_end(&scope);
+    ag_drop(&x);
+    assert_no_error();
+}
+END_TEST
+
+/* Where a function is flat, the gradient is 0; it is not missing. */
+START_TEST(flat_functions_give_zeros)
+{
+    ag_tensor x = leaf64(AG_SHAPE(2), 2, -3);
+    ag_begin(&scope);
+    ag_backward(ag_sum(ag_sign(x)));
+    assert_values(ag_grad_of(x), 0, 0);
+    ag_zero_grad(x);
+    ag_backward(ag_sum(ag_pow_scalar(x, 0)));
+    assert_values(ag_grad_of(x), 0, 0);
+    ag_end(&scope);
+    ag_drop(&x);
+    assert_no_error();
+}
+END_TEST
+
 /* ---- freezing ------------------------------------------------------------------------------------------------------------------ */
 
 START_TEST(requires_grad_is_read_when_recording)
@@ -666,6 +701,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, results_of_expanded_tensors_are_whole);
     tcase_add_test(tests, shared_gradients_are_not_added_into);
     tcase_add_test(tests, broadcast_operands_get_sums);
+    tcase_add_test(tests, constant_and_recorded_gradients_join);
+    tcase_add_test(tests, flat_functions_give_zeros);
     tcase_add_test(tests, requires_grad_is_read_when_recording);
     tcase_add_test(tests, values_stay_readable_and_the_graph_goes);
     tcase_add_test(tests, retain_graph_allows_another);

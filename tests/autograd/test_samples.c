@@ -2,7 +2,7 @@
  * The proof, from the table: every sample of every operation against PyTorch's values and gradients and against numerical
  * derivatives of first and second order, in every memory layout; every refusal with its message. With --dump it writes the
  * samples, all or those of the families named, for tests/golden/make_samples.py; with names or --all it checks those in this
- * process and says the worst errors.
+ * process and says the worst errors; with --table it writes the table of operations for people.
  */
 #include <check.h>
 #include <math.h>
@@ -510,6 +510,80 @@ static void dump_sample(ag_samples *s)
     samples_close(s);
 }
 
+/* ---- for the table in autograd/ops/README.md ---------------------------------------------------------------------------------------- */
+
+/* A cell of a table in Markdown, as code. */
+static void print_cell(const char *text)
+{
+    printf(" | ");
+    if (text == NULL) {
+        return;
+    }
+    printf("`");
+    for (; *text != '\0'; text++) {
+        if (*text == '|') {
+            printf("\\");
+        }
+        printf("%c", *text);
+    }
+    printf("`");
+}
+
+static int count_good(const ag_sample_set *set)
+{
+    int good = 0;
+    for (int k = 0, n = samples_count(set); k < n; k++) {
+        good += !block_refuses(set, k);
+    }
+    return good;
+}
+
+/* One family of files after the other: its operations by name, then the functions composed of them. */
+static void print_table(void)
+{
+    char family[64] = "", own[64];
+    for (;;) {
+        const char *next = NULL; /* the family after the last one, by name */
+        static char names[MAX_SETS][64];
+        for (int j = 0; j < set_count; j++) {
+            family_of(sets[j], names[j], sizeof(names[j]));
+            if (strcmp(names[j], family) > 0 && (next == NULL || strcmp(names[j], next) < 0)) {
+                next = names[j];
+            }
+        }
+        if (next == NULL) {
+            return;
+        }
+        snprintf(family, sizeof(family), "%s", next);
+        printf("\n### %s.c\n\n| operation | formula | derivative | orders | samples |\n|---|---|---|---|---|\n", family);
+        int composed = 0;
+        for (int j = 0; j < set_count; j++) {
+            const struct ag_op *op = sets[j]->op;
+            family_of(sets[j], own, sizeof(own));
+            if (strcmp(own, family) != 0) {
+                continue;
+            }
+            composed += op == NULL;
+            if (op != NULL) {
+                printf("| %s", sets[j]->name);
+                print_cell(op->formula);
+                print_cell(op->derivative);
+                if (op->orders >= AG_ORDERS_ANY) {
+                    printf(" | any | %d |\n", count_good(sets[j]));
+                } else {
+                    printf(" | %d | %d |\n", op->orders, count_good(sets[j]));
+                }
+            }
+        }
+        for (int j = 0; j < set_count && composed > 0; j++) {
+            family_of(sets[j], own, sizeof(own));
+            if (strcmp(own, family) == 0 && sets[j]->op == NULL) {
+                printf("| %s | composed of operations | | | %d |\n", sets[j]->name, count_good(sets[j]));
+            }
+        }
+    }
+}
+
 /* Whether the set, or its family, is among the names; no names: every set is. */
 static bool chosen(const ag_sample_set *set, int n, char *const *names)
 {
@@ -540,6 +614,10 @@ int main(int argc, char **argv)
                 dump_sample(&s);
             }
         }
+        return 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "--table") == 0) {
+        print_table();
         return 0;
     }
     if (argc > 1) { /* sets by name or family, in this process, with the worst errors */
