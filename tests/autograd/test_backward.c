@@ -693,6 +693,26 @@ START_TEST(a_strided_leaf_has_a_gradient_of_its_shape)
 }
 END_TEST
 
+/* A step's derivative is 0, which is a gradient: not the absence of one. */
+START_TEST(a_zero_derivative_is_zeros)
+{
+    ag_tensor x = leaf64(AG_SHAPE(2), 0.5, -1.5), g;
+    ag_begin(&scope);
+    ag_tensor steps[] = {ag_floor(x), ag_round(x), ag_sign(x), ag_fill_(ag_mul_scalar(x, 1), 3), ag_pow_scalar(x, 0)};
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_eq(ag_grad(ag_sum(steps[i]), 1, &x, &g, ag_backward_defaults()), AG_OK);
+        assert_values(g, 0, 0);
+    }
+    ag_tensor row = ag_mul_scalar(x, 1);
+    ag_copy_(row, ag_ones(AG_SHAPE(2), AG_FLOAT64));
+    ck_assert_int_eq(ag_grad(ag_sum(row), 1, &x, &g, ag_backward_defaults()), AG_OK);
+    assert_values(g, 0, 0);
+    ag_end(&scope);
+    ag_drop(&x);
+    assert_no_error();
+}
+END_TEST
+
 static void add(TCase *tests)
 {
     tcase_add_test(tests, gradients_accumulate_until_zeroed);
@@ -721,6 +741,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, configs_come_from_their_defaults);
     tcase_add_test(tests, states_cross_steps_by_keep);
     tcase_add_test(tests, parts_add_up_to_the_whole);
+    tcase_add_test(tests, a_zero_derivative_is_zeros);
     tcase_add_test(tests, a_strided_leaf_has_a_gradient_of_its_shape);
 }
 
