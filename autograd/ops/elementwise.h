@@ -86,20 +86,20 @@ AG_API ag_tensor ag_ceil_at(ag_place where, ag_tensor x);  /* the smallest not b
 AG_API ag_tensor ag_round_at(ag_place where, ag_tensor x); /* the nearest */
 AG_API ag_tensor ag_trunc_at(ag_place where, ag_tensor x); /* the nearest towards 0 */
 /* Questions and logic: any type, uint8 1 or 0; every number but 0 is true, NaN too. Not differentiable. */
-AG_API ag_tensor ag_isnan_at(ag_place where, ag_tensor x);
-AG_API ag_tensor ag_isinf_at(ag_place where, ag_tensor x);
+AG_API ag_tensor ag_isnan_at(ag_place where, ag_tensor x);    /* x is NaN */
+AG_API ag_tensor ag_isinf_at(ag_place where, ag_tensor x);    /* x is plus or minus infinity */
 AG_API ag_tensor ag_isfinite_at(ag_place where, ag_tensor x); /* neither of the two */
-AG_API ag_tensor ag_logical_not_at(ag_place where, ag_tensor x);
-AG_API ag_tensor ag_logical_and_at(ag_place where, ag_tensor a, ag_tensor b);
-AG_API ag_tensor ag_logical_or_at(ag_place where, ag_tensor a, ag_tensor b);
-AG_API ag_tensor ag_logical_xor_at(ag_place where, ag_tensor a, ag_tensor b);
-/* Comparisons with a number: x = c, x != c, x < c, x <= c, x > c, x >= c; any type, uint8 1 or 0. */
-AG_API ag_tensor ag_eq_scalar_at(ag_place where, ag_tensor x, double c);
-AG_API ag_tensor ag_ne_scalar_at(ag_place where, ag_tensor x, double c);
-AG_API ag_tensor ag_lt_scalar_at(ag_place where, ag_tensor x, double c);
-AG_API ag_tensor ag_le_scalar_at(ag_place where, ag_tensor x, double c);
-AG_API ag_tensor ag_gt_scalar_at(ag_place where, ag_tensor x, double c);
-AG_API ag_tensor ag_ge_scalar_at(ag_place where, ag_tensor x, double c);
+AG_API ag_tensor ag_logical_not_at(ag_place where, ag_tensor x);              /* x is 0 */
+AG_API ag_tensor ag_logical_and_at(ag_place where, ag_tensor a, ag_tensor b); /* both are true */
+AG_API ag_tensor ag_logical_or_at(ag_place where, ag_tensor a, ag_tensor b);  /* at least one is true */
+AG_API ag_tensor ag_logical_xor_at(ag_place where, ag_tensor a, ag_tensor b); /* exactly one is true */
+/* Comparisons with a number: any type, uint8 1 or 0. */
+AG_API ag_tensor ag_eq_scalar_at(ag_place where, ag_tensor x, double c); /* x = c */
+AG_API ag_tensor ag_ne_scalar_at(ag_place where, ag_tensor x, double c); /* x != c */
+AG_API ag_tensor ag_lt_scalar_at(ag_place where, ag_tensor x, double c); /* x < c */
+AG_API ag_tensor ag_le_scalar_at(ag_place where, ag_tensor x, double c); /* x <= c */
+AG_API ag_tensor ag_gt_scalar_at(ag_place where, ag_tensor x, double c); /* x > c */
+AG_API ag_tensor ag_ge_scalar_at(ag_place where, ag_tensor x, double c); /* x >= c */
 AG_API ag_tensor ag_lerp_at(ag_place where, ag_tensor a, ag_tensor b, ag_tensor weight); /* a + weight (b - a) */
 AG_API ag_tensor ag_lerp_scalar_at(ag_place where, ag_tensor a, ag_tensor b, double weight); /* a + weight (b - a) */
 AG_API ag_tensor ag_addcmul_at(ag_place where, ag_tensor x, ag_tensor a, ag_tensor b, double value); /* x + value a b (PyTorch: 1) */
