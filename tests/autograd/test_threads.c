@@ -299,6 +299,95 @@ START_TEST(the_same_bits_for_any_number_of_threads)
 }
 END_TEST
 
+/* Each works on enough elements for several threads; x is (64,16,16,16). */
+static ag_tensor by_gather(ag_tensor x, ag_rng *rng)
+{
+    return ag_gather(x, 1, ag_randint(ag_shape_of(x), 0, 16, rng));
+}
+
+static ag_tensor by_scan(ag_tensor x, ag_rng *rng)
+{
+    (void)rng;
+    return ag_add(ag_cumsum(x, 1), ag_cumprod(ag_mul_scalar(x, 1.5), 2));
+}
+
+static ag_tensor by_reduction(ag_tensor x, ag_rng *rng)
+{
+    (void)rng;
+    return ag_add(ag_prod_dims(ag_add_scalar(x, 0.5), AG_DIMS(3), true), ag_std(x, AG_DIMS(0, 2), 1, true));
+}
+
+static ag_tensor by_sort(ag_tensor x, ag_rng *rng)
+{
+    (void)rng;
+    return ag_mul(ag_sort(x, 3, true, NULL), x);
+}
+
+static ag_tensor by_norms(ag_tensor x, ag_rng *rng)
+{
+    (void)rng;
+    ag_tensor y = ag_layer_norm(x, AG_SHAPE(16, 16), AG_NONE, AG_NONE, 1e-5);
+    return ag_group_norm(y, 4, AG_NONE, AG_NONE, 1e-5);
+}
+
+static ag_tensor by_losses(ag_tensor x, ag_rng *rng)
+{
+    ag_cross_entropy_config config = ag_cross_entropy_defaults();
+    config.label_smoothing = 0.1;
+    ag_tensor labels = ag_randint(AG_SHAPE(64, 16, 16), 0, 16, rng), p = ag_sigmoid(x);
+    return ag_add(ag_cross_entropy_configured(x, labels, config), ag_add(ag_bce(p, ag_detach(p)), ag_smooth_l1_loss(x, p)));
+}
+
+static ag_tensor by_transposed_convolution(ag_tensor x, ag_rng *rng)
+{
+    ag_conv_transpose2d_config config = ag_conv_transpose2d_defaults();
+    config.stride[0] = config.stride[1] = 2;
+    ag_tensor y = ag_conv_transpose2d(x, ag_normal(AG_SHAPE(16, 8, 3, 3), 0, 0.1, AG_FLOAT32, rng), AG_NONE, config);
+    return ag_masked_fill(y, ag_gt_scalar(y, 1), 1);
+}
+
+static ag_tensor by_embedding(ag_tensor x, ag_rng *rng)
+{
+    ag_tensor table = ag_reshape(x, AG_SHAPE(4096, 64));
+    return ag_gelu(ag_embedding(table, ag_randint(AG_SHAPE(64, 100), 0, 4096, rng)));
+}
+
+static ag_tensor by_dropout(ag_tensor x, ag_rng *rng)
+{
+    return ag_einsum("nchw,ndhw->ncd", 2, (const ag_tensor[]){ag_dropout2d(x, 0.5, rng), ag_dropout(x, 0.5, rng)});
+}
+
+START_TEST(operations_give_the_same_bits_for_any_number_of_threads)
+{
+    static ag_tensor (*const work[])(ag_tensor, ag_rng *) = {by_gather, by_scan, by_reduction, by_sort, by_norms, by_losses,
+                                                             by_transposed_convolution, by_embedding, by_dropout};
+    ag_rng start = ag_rng_seed(5);
+    ag_tensor x = AG_NONE;
+    ag_scope scope = {0};
+    ag_begin(&scope);
+    ag_keep(&x, ag_normal(AG_SHAPE(64, 16, 16, 16), 0, 1, AG_FLOAT32, &start));
+    ag_set_requires_grad(x, true);
+    uint64_t value = 0, gradient = 0;
+    for (int threads = 1; threads <= 4; threads++) {
+        ag_rng rng = ag_rng_seed(6);
+        ag_set_threads(threads);
+        ag_begin(&scope);
+        ag_tensor y = work[_i](x, &rng);
+        ag_zero_grad(x);
+        ag_backward(ag_sum(ag_square(y)));
+        assert_no_error();
+        if (threads == 1) {
+            value = ag_hash(y);
+            gradient = ag_hash(ag_grad_of(x));
+        }
+        ck_assert_uint_eq(ag_hash(y), value);
+        ck_assert_uint_eq(ag_hash(ag_grad_of(x)), gradient);
+    }
+    ag_end(&scope);
+    ag_drop(&x);
+}
+END_TEST
+
 static void add(TCase *tests)
 {
     tcase_add_test(tests, threads_train_models_of_their_own);
@@ -308,6 +397,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, scopes_do_not_cross_threads);
     tcase_add_test(tests, frozen_weights_are_shared);
     tcase_add_test(tests, the_same_bits_for_any_number_of_threads);
+    tcase_add_loop_test(tests, operations_give_the_same_bits_for_any_number_of_threads, 0, 9);
 }
 
 int main(void)
