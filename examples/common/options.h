@@ -29,13 +29,14 @@ enum {
 };
 
 struct options {
-    const char *program;  /* its name, for messages and file names; the caller sets it */
-    const char *purpose;  /* one or more lines for --help; the caller sets it */
-    unsigned accepts;     /* OPTION_… | …; the caller sets it */
-    const char *path;     /* argv[0] */
-    int64_t seed;         /* default 1 */
-    int threads;          /* 0: as many as the library chooses */
-    int epochs;           /* 0: digits_usual_epochs() */
+    const char *program; /* its name, for messages and file names; the caller sets it */
+    const char *purpose; /* one or more lines for --help; the caller sets it */
+    unsigned accepts;    /* OPTION_… | …; the caller sets it */
+    const char *path;    /* argv[0] */
+    int64_t seed;        /* default 1 */
+    int threads;         /* 0: as many as the library chooses */
+    /* The caller may set these four to defaults of its own. */
+    int epochs;           /* default 0: digits_usual_epochs() */
     int steps;            /* default 600 */
     int64_t batch;        /* default 64 */
     double lr;            /* default 1e-3 */
