@@ -32,6 +32,10 @@ enum key {
     KEY_PATIENCE,
     KEY_SHUFFLE_LABELS,
     KEY_DOT,
+    KEY_RATES,
+    KEY_WIDTHS,
+    KEY_SEEDS,
+    KEY_IMAGE,
     KEY_HELP
 };
 
@@ -74,6 +78,13 @@ static const struct entry entries[] = {
       "(default wengert-out)" },
     { KEY_NO_PICTURES, OPTION_PICTURES, "no-pictures", NULL, "draw none" },
     { KEY_DOT, OPTION_DOT, "dot", "FILE", "write the first step's tape as a Graphviz drawing" },
+    { KEY_RATES, OPTION_RATES, "rates", "LIST", "learning rates to try (default @)" },
+    { KEY_WIDTHS, OPTION_WIDTHS, "widths", "N,N,…",
+      "widths of the hidden layer to try (default @)" },
+    { KEY_SEEDS, OPTION_SEEDS, "seeds", "N", "seeds to try each with, from --seed on (default @)" },
+    { KEY_IMAGE, OPTION_IMAGE, "image", "FILE",
+      "a picture of your own, PNG (default: the photograph that\n"
+      "comes with the source)" },
     { KEY_HELP, 0, "help", NULL, "show this and exit" },
 };
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
@@ -81,6 +92,17 @@ enum { ENTRIES = sizeof entries / sizeof entries[0] };
 static bool accepted(const struct options *o, const struct entry *e)
 {
     return e->flag == 0 || (o->accepts & e->flag) != 0;
+}
+
+static const char *list_text(const struct number_list *list, char *text, size_t bytes)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < list->count && used < bytes; i++) {
+        used +=
+            (size_t)snprintf(text + used, bytes - used, "%s%g", i > 0 ? "," : "", list->value[i]);
+    }
+    return text;
 }
 
 /* What stands for '@' in the help of an option. */
@@ -103,6 +125,13 @@ static const char *default_of(const struct options *defaults, enum key key, char
     case KEY_LR:
         snprintf(text, bytes, "%g", defaults->lr);
         return text;
+    case KEY_RATES:
+        return list_text(&defaults->rates, text, bytes);
+    case KEY_WIDTHS:
+        return list_text(&defaults->widths, text, bytes);
+    case KEY_SEEDS:
+        snprintf(text, bytes, "%d", defaults->seeds);
+        return text;
     default:
         return "";
     }
@@ -111,7 +140,7 @@ static const char *default_of(const struct options *defaults, enum key key, char
 /* The help of an option, with the defaults of this program in place. */
 static void help_of(const struct options *defaults, const struct entry *e, char *text, size_t bytes)
 {
-    char number[32];
+    char number[256];
     const char *at = strchr(e->help, '@');
     if (at == NULL) {
         snprintf(text, bytes, "%s", e->help);
@@ -219,6 +248,38 @@ static int take_path(const struct options *o, const struct entry *e, const char 
     return GO_ON;
 }
 
+/* Numbers above 0 with commas between them, whole ones if so wanted. */
+static int take_list(const struct options *o, const struct entry *e, const char *value, bool whole,
+                     double highest, struct number_list *out)
+{
+    struct number_list list = { 0 };
+    for (const char *from = value;; from++) {
+        size_t length = strcspn(from, ",");
+        char text[64];
+        int64_t integer = 0;
+        double real = 0;
+        if (length >= sizeof text || list.count == LIST_MAX) {
+            break;
+        }
+        memcpy(text, from, length);
+        text[length] = '\0';
+        if (whole ? !read_integer(text, 1, (int64_t)highest, &integer)
+                  : !read_real(text, &real) || !(real > 0 && real <= highest)) {
+            break;
+        }
+        list.value[list.count++] = whole ? (double)integer : real;
+        from += length;
+        if (*from == '\0') {
+            *out = list;
+            return GO_ON;
+        }
+    }
+    char wanted[128];
+    snprintf(wanted, sizeof wanted, "1 to %d %s%g, separated by commas", LIST_MAX,
+             whole ? "whole numbers from 1 to " : "numbers above 0, up to ", highest);
+    return refuse(o, e->name, value, wanted);
+}
+
 static int take(struct options *o, const struct options *defaults, const struct entry *e,
                 const char *value)
 {
@@ -259,6 +320,14 @@ static int take(struct options *o, const struct options *defaults, const struct 
         return GO_ON;
     case KEY_DOT:
         return take_path(o, e, value, &o->dot);
+    case KEY_RATES:
+        return take_list(o, e, value, false, 1e6, &o->rates);
+    case KEY_WIDTHS:
+        return take_list(o, e, value, true, 10000, &o->widths);
+    case KEY_SEEDS:
+        return take_int(o, e, value, 1, 100, &o->seeds);
+    case KEY_IMAGE:
+        return take_path(o, e, value, &o->image);
     case KEY_HELP:
         print_help(defaults);
         return EXIT_SUCCESS;
