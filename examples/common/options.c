@@ -64,7 +64,7 @@ static const struct entry entries[] = {
       "if set, else the sample that comes with the source)" },
     { KEY_VALIDATION, OPTION_VALIDATION, "validation", "SHARE",
       "share of the training digits kept for validation, from 0\n"
-      "to below 1; 0: none, and no early stopping (default 0.05)" },
+      "to below 1; 0: none, and no early stopping (default @)" },
     { KEY_PATIENCE, OPTION_PATIENCE, "patience", "N",
       "stop after N epochs without a better validation; the\n"
       "best weights are restored (default 3)" },
@@ -79,7 +79,7 @@ static const struct entry entries[] = {
     { KEY_NO_PICTURES, OPTION_PICTURES, "no-pictures", NULL, "draw none" },
     { KEY_DOT, OPTION_DOT, "dot", "FILE", "write the first step's tape as a Graphviz drawing" },
     { KEY_RATES, OPTION_RATES, "rates", "LIST", "learning rates to try (default @)" },
-    { KEY_WIDTHS, OPTION_WIDTHS, "widths", "N,N,…",
+    { KEY_WIDTHS, OPTION_WIDTHS, "widths", "LIST",
       "widths of the hidden layer to try (default @)" },
     { KEY_SEEDS, OPTION_SEEDS, "seeds", "N", "seeds to try each with, from --seed on (default @)" },
     { KEY_IMAGE, OPTION_IMAGE, "image", "FILE",
@@ -124,6 +124,9 @@ static const char *default_of(const struct options *defaults, enum key key, char
         return text;
     case KEY_LR:
         snprintf(text, bytes, "%g", defaults->lr);
+        return text;
+    case KEY_VALIDATION:
+        snprintf(text, bytes, "%g", defaults->validation);
         return text;
     case KEY_RATES:
         return list_text(&defaults->rates, text, bytes);
@@ -353,7 +356,7 @@ int options_parse(struct options *o, int argc, char **argv)
     o->batch = o->batch > 0 ? o->batch : 64;
     o->lr = o->lr > 0 ? o->lr : 1e-3;
     o->pictures = "wengert-out";
-    o->validation = 0.05;
+    o->validation = o->validation > 0 ? o->validation : 0.05;
     o->patience = 3;
     const struct options defaults = *o;
 

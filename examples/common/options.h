@@ -47,15 +47,15 @@ struct options {
     const char *path;    /* argv[0] */
     int64_t seed;        /* default 1 */
     int threads;         /* 0: as many as the library chooses */
-    /* The caller may set these four to defaults of its own. */
+    /* The caller may set these five to defaults of its own. */
     int epochs;           /* default 0: digits_usual_epochs() */
     int steps;            /* default 600 */
     int64_t batch;        /* default 64 */
     double lr;            /* default 1e-3 */
+    double validation;    /* share of the training files, default 0.05 */
     const char *data;     /* NULL: the embedded sample */
     const char *json;     /* NULL: none is written */
     const char *pictures; /* a folder; NULL: none are drawn */
-    double validation;    /* share of the training files, default 0.05 */
     int patience;         /* default 3 */
     bool shuffle_labels;
     const char *dot;           /* NULL: none is written */
