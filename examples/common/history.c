@@ -85,7 +85,8 @@ static json_t *epochs_to_json(const struct history *h)
     return array;
 }
 
-static json_t *to_json(const struct history *h, const struct options *o, const struct results *r)
+struct json_t *history_to_json(const struct history *h, const struct options *o,
+                               const struct results *r)
 {
     double seconds = 0;
     for (int i = 0; i < h->count; i++) {
@@ -116,5 +117,5 @@ static json_t *to_json(const struct history *h, const struct options *o, const s
 
 bool history_write_json(const struct history *h, const struct options *o, const struct results *r)
 {
-    return record_write(o, to_json(h, o, r));
+    return record_write(o, history_to_json(h, o, r));
 }

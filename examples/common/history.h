@@ -43,7 +43,10 @@ struct results {
     const char *data_folder;
 };
 
-/* Writes everything as JSON to o->json, whole or not at all; false after an error, which has been
+/* Everything as an object of Jansson's. */
+struct json_t *history_to_json(const struct history *h, const struct options *o,
+                               const struct results *r);
+/* Writes it to o->json, whole or not at all; false after an error, which has been
  * printed. */
 bool history_write_json(const struct history *h, const struct options *o, const struct results *r);
 
