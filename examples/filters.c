@@ -46,7 +46,7 @@ static bool claim(struct lesson *l, const char *key, const char *words, double v
 /* ---- pictures of numbers ------------------------------------------------------------------------------------------------- */
 
 /* Pictures for one panel, with memory of their own for their pixels. */
-enum { TILES = 64, TILE_PIXELS = 3 * PHOTO_SIDE_MAX * PHOTO_SIDE_MAX };
+enum { TILES = 64 };
 struct tiles {
     int count;
     struct plot_image image[TILES];
@@ -186,7 +186,7 @@ static void compare_filters(struct lesson *l, const struct photo *photo, ag_tens
                      ag_conv2d(x, quarter, AG_NONE, strided)));
 }
 
-static bool draw_filters(struct lesson *l, ag_tensor x, ag_tensor y)
+static bool draw_filters(struct lesson *l, ag_tensor y)
 {
     struct plot *p = plot_new("Filters of 3 x 3 weights");
     struct tiles tiles = { 0 };
@@ -225,10 +225,11 @@ static bool draw_filters(struct lesson *l, ag_tensor x, ag_tensor y)
     add_plane(&tiles, steep, 0.7 * ag_item(ag_max(steep)), 0);
     snprintf(last_tile(&tiles)->left, PLOT_TEXT, "edges");
     snprintf(last_tile(&tiles)->below, PLOT_TEXT, "root of Sobel across² + Sobel down²");
-    (void)x;
+
     put_tiles(&tiles, p, "", 3, 230);
     snprintf(p->note, sizeof p->note,
-             "where answers can be negative, grey is 0, white is positive, black is negative");
+             "weights: row | row | row;  where answers can be negative, grey is 0, white is "
+             "positive, black is negative");
     bool good = plot_save(&l->out, p, "by-hand");
     plot_free(p);
     return good;
@@ -255,7 +256,7 @@ static bool hand_lesson(struct lesson *l, const struct photo *photo)
     printf("\nWeights that sum to 1 keep the brightness; weights that sum to 0 answer nothing "
            "where nothing changes.\n");
     compare_filters(l, photo, x, y);
-    bool good = ag_exit_status() == 0 && draw_filters(l, x, y);
+    bool good = ag_exit_status() == 0 && draw_filters(l, y);
     ag_end(&scope);
     return good;
 }
@@ -387,6 +388,7 @@ static bool pooling_lesson(struct lesson *l, const struct photo *photo)
                  (long long)ag_size(pooled[i].y, 2), (long long)ag_size(pooled[i].y, 3));
     }
     put_tiles(&tiles, p, "", 4, 180);
+    snprintf(p->note, sizeof p->note, "dark borders: the zeros that were laid around the picture");
 
     /* Pooling forgets where exactly something was: that is what it is for. */
     ag_conv2d_config same = ag_conv2d_defaults();
@@ -522,6 +524,8 @@ static bool draw_filters_and_maps(struct lesson *l, nn_module *net, const float 
     static const char *const titles[] = { "first layer: 16 maps of 28 x 28",
                                           "second layer: 32 maps of 14 x 14",
                                           "third layer: 64 maps of 7 x 7" };
+    static const int columns[] = { 4, 8, 16 };
+    static const double sides[] = { 64, 40, 25 };
     int layer = 0;
     for (int64_t i = 0; i < nn_sequential_count(features); i++) {
         x = nn_forward(nn_sequential_child(features, i), x);
@@ -533,7 +537,7 @@ static bool draw_filters_and_maps(struct lesson *l, nn_module *net, const float 
         for (int64_t m = 0; m < maps; m++) {
             add_plane(&tiles, ag_select(ag_select(x, 0, 0), 0, m), most > 0 ? most : 1, 0);
         }
-        put_tiles(&tiles, p, titles[layer], layer == 0 ? 4 : 8, layer == 0 ? 64 : 32);
+        put_tiles(&tiles, p, titles[layer], columns[layer], sides[layer]);
         layer++;
     }
     ag_end(&scope);
@@ -620,7 +624,7 @@ static bool draw_activations(struct lesson *l, nn_module *net, const float *exam
             const float *digit = examples + class * DIGIT_PIXELS;
             class_activation(net, digit, class, &a);
             add_overlay(&tiles, digit, a.heat);
-            snprintf(last_tile(&tiles)->left, PLOT_TEXT, "read %d", class);
+            snprintf(last_tile(&tiles)->left, PLOT_TEXT, "for %d", class);
         }
     }
     if (tiles.count > 0) {
@@ -630,10 +634,10 @@ static bool draw_activations(struct lesson *l, nn_module *net, const float *exam
         const struct mistake *m = &e->worst[i];
         class_activation(net, m->pixels, m->guess, &a);
         add_overlay(&tiles, m->pixels, a.heat);
-        snprintf(last_tile(&tiles)->left, PLOT_TEXT, "read %d because", m->guess);
+        snprintf(last_tile(&tiles)->left, PLOT_TEXT, "for %d, as read", m->guess);
         class_activation(net, m->pixels, m->truth, &a);
         add_overlay(&tiles, m->pixels, a.heat);
-        snprintf(last_tile(&tiles)->left, PLOT_TEXT, "is %d: for it", m->truth);
+        snprintf(last_tile(&tiles)->left, PLOT_TEXT, "for %d, as it is", m->truth);
     }
     if (tiles.count > 0) {
         put_tiles(&tiles, p, "mistakes: what speaks for the wrong digit, and for the right one", 6,
@@ -776,8 +780,9 @@ static bool learned_lesson(struct lesson *l, struct digits *digits, data_set *te
     }
     if (good) {
         printf("\n");
-        data_set_read(test, 0, examples, NULL); /* any digit will do for the maps of the layers */
-        good = draw_filters_and_maps(l, net, examples) &&
+        static float digit[DIGIT_PIXELS];
+        data_set_read(test, 0, digit, NULL); /* any digit will do for the maps of the layers */
+        good = draw_filters_and_maps(l, net, digit) &&
                draw_activations(l, net, examples, have, &evaluation);
     }
     nn_free(net);

@@ -130,13 +130,20 @@ static bool train_in_order(const struct lesson *l, data_loader *train, const int
         fprintf(stderr, "%s: out of memory\n", o->program);
     }
     ag_scope step = { 0 };
-    for (int epoch = 1; run->loss != NULL && epoch <= o->epochs; epoch++) {
+    bool good = run->loss != NULL;
+    for (int epoch = 1; good && epoch <= o->epochs; epoch++) {
         data_batch batch;
         int64_t seen = 0;
         int class = 0;
         data_loader_rewind(train);
         while (data_loader_next(train, &batch)) {
-            run->loss[run->steps++] = train_step(&step, net, opt, &batch);
+            double loss = train_step(&step, net, opt, &batch);
+            run->loss[run->steps++] = loss;
+            if (!isfinite(loss)) {
+                report_not_finite(o, loss, epoch, batch.index + 1);
+                good = false;
+                break;
+            }
             seen += batch.n;
             for (; class < DIGIT_CLASSES && seen >= ends[class]; class ++) {
                 if (epoch == o->epochs) {
@@ -149,7 +156,7 @@ static bool train_in_order(const struct lesson *l, data_loader *train, const int
     ag_end(&step);
     optim_free(opt);
     nn_free(net);
-    return run->loss != NULL;
+    return good;
 }
 
 static void print_by_class(const struct run *sorted, const struct run *shuffled)
@@ -405,7 +412,7 @@ struct course {
 };
 
 /* Each size has an allowance of epochs (large batches need more of them) and ends early at the goal. */
-static void train_with_batch(const struct lesson *l, double goal, int allowance, struct course *c)
+static bool train_with_batch(const struct lesson *l, double goal, int allowance, struct course *c)
 {
     const struct options *o = l->options;
     ag_rng rng = ag_rng_seed((uint64_t)o->seed + 2);
@@ -419,15 +426,19 @@ static void train_with_batch(const struct lesson *l, double goal, int allowance,
     ag_scope step = { 0 };
     data_batch batch;
     int64_t steps = 0, samples = 0;
-    double seconds = 0,
-           next_look =
-               1; /* looks are evenly spaced on a logarithmic axis */
+    double seconds = 0, next_look = 1; /* looks are evenly spaced on a logarithmic axis */
+    bool good = true;
     c->reached = -1;
-    for (int epoch = 0; epoch < allowance && c->reached < 0; epoch++) {
+    for (int epoch = 0; good && epoch < allowance && c->reached < 0; epoch++) {
         data_loader_rewind(train);
         double begun = progress_clock();
-        while (c->reached < 0 && data_loader_next(train, &batch)) {
-            train_step(&step, net, opt, &batch);
+        while (good && c->reached < 0 && data_loader_next(train, &batch)) {
+            double loss = train_step(&step, net, opt, &batch);
+            if (!isfinite(loss)) {
+                report_not_finite(o, loss, epoch + 1, batch.index + 1);
+                good = false;
+                break;
+            }
             steps++;
             samples += batch.n;
             if ((double)steps < next_look || c->looks == LOOKS) {
@@ -452,11 +463,12 @@ static void train_with_batch(const struct lesson *l, double goal, int allowance,
     optim_free(opt);
     nn_free(net);
     data_loader_free(train);
+    return good && ag_exit_status() == 0;
 }
 
 static bool draw_courses(struct lesson *l, const struct course *courses, int count, double goal)
 {
-    struct plot *p = plot_new("Batches of 1 to all: the same training over three clocks");
+    struct plot *p = plot_new("Batches of 1, 8, 64, … digits: the same trainings by three clocks");
     static const char *const clocks[] = { "steps", "epochs", "seconds" };
     for (int clock = 0; clock < 3; clock++) {
         struct plot_panel *panel = plot_panel(p,
@@ -467,11 +479,11 @@ static bool draw_courses(struct lesson *l, const struct course *courses, int cou
         panel->x.log = true;
         panel->y.log = true;
         panel->width = 340;
-        panel->no_legend = clock != 0;
+
         for (int k = 0; k < count; k++) {
             const struct course *c = &courses[k];
             char label[64];
-            snprintf(label, sizeof label, c->batch == l->samples ? "all %lld" : "batches of %lld",
+            snprintf(label, sizeof label, c->batch == l->samples ? "all" : "%lld",
                      (long long)c->batch);
             plot_line(panel, label, c->looks,
                       clock == 0   ? c->steps
@@ -480,7 +492,7 @@ static bool draw_courses(struct lesson *l, const struct course *courses, int cou
                       c->loss)
                 ->colour = k;
         }
-        plot_mark(panel, clock == 0 ? "goal" : "", NAN, goal);
+        plot_mark(panel, "goal", NAN, goal);
     }
     bool good = plot_save(&l->out, p, "batch");
     plot_free(p);
@@ -526,8 +538,7 @@ static bool batch_lesson(struct lesson *l)
         }
         struct course *c = &courses[count++];
         c->batch = sizes[k];
-        train_with_batch(l, goal, allowance[k] * l->options->epochs, c);
-        if (ag_exit_status() != 0) {
+        if (!train_with_batch(l, goal, allowance[k] * l->options->epochs, c)) {
             return false;
         }
         int last = c->looks - 1;

@@ -183,8 +183,8 @@ static struct cell cell_at(const struct sweep *sweep, int width, int rate)
 static void print_table(const struct sweep *sweep)
 {
     const struct options *o = sweep->options;
-    printf("Accuracy on %lld validation digits, mean of %d seed%s (lowest to highest), in %%\n\n  "
-           "width | rate",
+    printf("Accuracy on %lld validation digits in %%: mean of %d seed%s ± half the spread\n\n"
+           "  width | rate",
            (long long)data_set_size(sweep->validation), o->seeds, o->seeds == 1 ? "" : "s");
     for (int rate = 0; rate < o->rates.count; rate++) {
         printf(rate == 0 ? "%6g" : "%11g", o->rates.value[rate]);
