@@ -832,9 +832,11 @@ int main(int argc, char **argv)
     if (!report_possible(&options) || !photo_read(&photo, &options)) {
         return EXIT_FAILURE;
     }
-    struct lesson lesson = { .options = &options,
-                             .out = { .program = options.program, .folder = options.pictures },
-                             .record = record_begin(&options) };
+    struct lesson lesson = {
+        .options = &options,
+        .out = { .program = options.program, .folder = options.pictures, .svg = options.svg },
+        .record = record_begin(&options)
+    };
     status = all_lessons(&lesson, &photo) ? EXIT_SUCCESS : EXIT_FAILURE;
     json_decref(lesson.record);
     photo_free(&photo);

@@ -584,12 +584,14 @@ int main(int argc, char **argv)
     if (!digits_open(&digits, &options, &rng)) {
         return EXIT_FAILURE;
     }
-    struct lesson lesson = { .options = &options,
-                             .train = digits.train,
-                             .validation = digits.validation,
-                             .samples = data_set_size(digits.train),
-                             .out = { .program = options.program, .folder = options.pictures },
-                             .record = record_begin(&options) };
+    struct lesson lesson = {
+        .options = &options,
+        .train = digits.train,
+        .validation = digits.validation,
+        .samples = data_set_size(digits.train),
+        .out = { .program = options.program, .folder = options.pictures, .svg = options.svg },
+        .record = record_begin(&options)
+    };
     status = EXIT_FAILURE;
     if (order_lesson(&lesson) && noise_lesson(&lesson) && batch_lesson(&lesson)) {
         status = record_write(&options, json_incref(lesson.record)) ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -21,7 +21,6 @@
 #include "common/files.h"
 #include "common/history.h"
 #include "common/options.h"
-#include "common/pictures.h"
 #include "common/plot.h"
 #include "common/progress.h"
 #include "common/record.h"
@@ -179,14 +178,13 @@ static bool digits_lesson(struct lesson *l, data_set *train_digits, data_set *va
         data_loader_free(test);
         struct results results = { &evaluation, nn_count_parameters(best, false), nn_hash(best),
                                    l->digits.folder };
-        charts_print_curves(stdout, &history);
-        charts_print_confusion(stdout, &evaluation);
+        charts_print(o, &history, &evaluation);
         printf("\ntest accuracy %.2f %% (%lld of %lld digits), loss %.4f\n\n",
                100 * evaluation.accuracy, (long long)evaluation.right,
                (long long)evaluation.samples, evaluation.loss);
         l->record = history_to_json(&history, o, &results);
-        good = (o->pictures == NULL || pictures_write(o, &history, &evaluation)) &&
-               draw_weights(l, best);
+        good =
+            (o->pictures == NULL || charts_save(o, &history, &evaluation)) && draw_weights(l, best);
     }
     history_free(&history);
     nn_free(best);
@@ -371,8 +369,10 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     ag_rng rng = ag_rng_seed((uint64_t)options.seed);
-    struct lesson lesson = { .options = &options,
-                             .out = { .program = options.program, .folder = options.pictures } };
+    struct lesson lesson = {
+        .options = &options,
+        .out = { .program = options.program, .folder = options.pictures, .svg = options.svg }
+    };
     if (!digits_open(&lesson.digits, &options, &rng)) {
         return EXIT_FAILURE;
     }

@@ -273,7 +273,7 @@ static bool draw(const struct sweep *sweep)
     plot_axis_names(table, &table->x, o->rates.count, rates);
     plot_axis_names(table, &table->y, o->widths.count, widths);
     free(flat);
-    struct plot_output out = { .program = o->program, .folder = o->pictures };
+    struct plot_output out = { .program = o->program, .folder = o->pictures, .svg = o->svg };
     bool good = plot_save(&out, p, "accuracy");
     plot_free(p);
     return good;

@@ -56,6 +56,7 @@ struct options {
     const char *data;     /* NULL: the embedded sample */
     const char *json;     /* NULL: none is written */
     const char *pictures; /* a folder; NULL: none are drawn */
+    bool svg;             /* the pictures are SVG, else PNG */
     int patience;         /* default 3 */
     bool shuffle_labels;
     const char *dot;           /* NULL: none is written */
