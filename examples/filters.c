@@ -818,7 +818,7 @@ int main(int argc, char **argv)
         .accepts = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR |
                    OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_IMAGE,
         .epochs = 3,
-        .lr = 2e-3,
+        .lr = 0.01,
     };
     int status = options_parse(&options, argc, argv);
     if (status >= 0) {

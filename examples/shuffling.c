@@ -300,7 +300,7 @@ enum { NOISE_SIZES = 5, NOISE_DRAWS = 30 };
 static const int64_t noise_batch[NOISE_SIZES] = { 1, 4, 16, 64, 256 };
 
 /* |gradient of a batch - gradient of all| / |gradient of all|, the root of the mean square over some batches; NaN for a batch
- * that is larger than half the data. */
+ * that is more than a twentieth of the data: it would be no sample of it any more. */
 static bool measure_noise(const struct lesson *l, double *noise)
 {
     nn_module *net = new_network(l->options);
@@ -331,7 +331,7 @@ static bool measure_noise(const struct lesson *l, double *noise)
 
     for (int k = 0; good && k < NOISE_SIZES; k++) {
         noise[k] = NAN;
-        if (2 * noise_batch[k] > l->samples) {
+        if (20 * noise_batch[k] > l->samples) {
             continue;
         }
         data_loader_config config = data_loader_defaults();

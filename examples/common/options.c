@@ -329,7 +329,7 @@ static int take(struct options *o, const struct options *defaults, const struct 
     case KEY_DOT:
         return take_path(o, e, value, &o->dot);
     case KEY_RATES:
-        return take_list(o, e, value, false, 1e6, &o->rates);
+        return take_list(o, e, value, false, 1e38, &o->rates);
     case KEY_WIDTHS:
         return take_list(o, e, value, true, 10000, &o->widths);
     case KEY_SEEDS:

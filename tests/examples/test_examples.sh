@@ -7,6 +7,7 @@ set -euo pipefail
 
 programs=$(cd -- "$1" && pwd)
 sample=$(cd -- "$2" && pwd)
+helpers=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/helpers.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -14,88 +15,10 @@ unset WENGERT_DATA WENGERT_ABORT
 # Other tests run at the same time: threads that spin while they wait would take their processors.
 export OMP_WAIT_POLICY=passive
 
-passed=0
-failed=0
+# shellcheck source=tests/examples/helpers.sh
+. "$helpers"
 
-good() {
-    passed=$((passed + 1))
-}
-
-bad() {
-    failed=$((failed + 1))
-    printf 'FAILED: %s\n' "$1"
-    if [[ -f output ]]; then
-        sed 's/^/    /' output | tail -n 30
-    fi
-}
-
-# expect STATUS TEXT COMMAND…: the command ends with that status and says the text, a fixed string, somewhere.
-expect() {
-    local status=$1 text=$2 got=0
-    shift 2
-    "$@" >output 2>&1 </dev/null || got=$?
-    if [[ $got -ne $status ]]; then
-        bad "$* ended with status $got, not $status"
-    elif ! grep -qF -- "$text" output; then
-        bad "$* did not say: $text"
-    else
-        good
-    fi
-}
-
-# has FILE TEXT…: the file contains each text.
-has() {
-    local file=$1 text
-    shift
-    for text in "$@"; do
-        if [[ -f $file ]] && grep -qF -- "$text" "$file"; then
-            good
-        else
-            bad "$file does not contain: $text"
-        fi
-    done
-}
-
-# absent PATH…: none of them exists.
-absent() {
-    local path
-    for path in "$@"; do
-        if [[ -e $path ]]; then
-            bad "$path was left behind"
-        else
-            good
-        fi
-    done
-}
-
-# ---- a few digits, cut from the sample --------------------------------------------------------------------------------
-
-# cut_idx NAME COUNT COUNT-IN-BYTES MAGIC SIDES BYTES-EACH: the first COUNT entries of an IDX file.
-cut_idx() {
-    local name=$1 count=$2 written=$3 magic=$4 rest=$5 each=$6 header=8
-    [[ -z $rest ]] || header=16
-    if [[ -f $sample/$name.gz ]]; then
-        gzip -dc "$sample/$name.gz" >whole
-    else
-        cp "$sample/$name" whole
-    fi
-    # The formats are the bytes of the header, not texts.
-    # shellcheck disable=SC2059
-    {
-        printf "$magic"
-        printf "$written"
-        printf "$rest"
-        head -c $((header + count * each)) whole | tail -c +$((header + 1))
-    } >"digits/$name"
-    rm whole
-}
-
-mkdir digits
-images='\x00\x00\x08\x03' labels='\x00\x00\x08\x01' sides='\x00\x00\x00\x1c\x00\x00\x00\x1c'
-cut_idx train-images-idx3-ubyte 200 '\x00\x00\x00\xc8' "$images" "$sides" 784
-cut_idx train-labels-idx1-ubyte 200 '\x00\x00\x00\xc8' "$labels" '' 1
-cut_idx t10k-images-idx3-ubyte 50 '\x00\x00\x00\x32' "$images" "$sides" 784
-cut_idx t10k-labels-idx1-ubyte 50 '\x00\x00\x00\x32' "$labels" '' 1
+cut_digits digits 200 50
 brief=(--data digits --epochs 2 --batch 50)
 
 # damaged NAME: a copy of the digits in the folder NAME, to be damaged.
@@ -113,13 +36,7 @@ for name in mnist_mlp mnist_cnn; do
     has one.json '"seed": 1' '"epochs": [' '"train_loss"' '"train_accuracy"' '"validation_loss"' '"validation_accuracy"' \
         '"seconds"' '"test_accuracy"' '"confusion"' '"parameters"' '"weights_hash"' '"test_samples": 50'
     if ! grep -q 'built without cairo' output; then
-        for picture in learning-curve confusion mistakes; do
-            if head -c 8 "charts/$name-$picture.png" | cmp -s - <(printf '\x89PNG\r\n\x1a\n'); then
-                good
-            else
-                bad "charts/$name-$picture.png is no PNG file"
-            fi
-        done
+        is_png "charts/$name-learning-curve.png" "charts/$name-confusion.png" "charts/$name-mistakes.png"
         expect 0 "replaced charts/$name-mistakes.png" "$program" "${brief[@]}" --pictures charts
     fi
     expect 0 "replaced one.json" "$program" "${brief[@]}" --no-pictures --json one.json
@@ -228,11 +145,4 @@ expect 1 "plain is not a folder" "$cnn" --data digits --pictures plain
 if [[ -w /dev/full ]]; then
     expect 1 "standard output: cannot be written" sh -c '"$@" >/dev/full' sh "$mlp" "${brief[@]}" --no-pictures
 fi
-if compgen -G '*.part-*' >/dev/null || compgen -G '*/*.part-*' >/dev/null; then
-    bad "a half-written file was left behind"
-else
-    good
-fi
-
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[[ $failed -eq 0 ]]
+tally
