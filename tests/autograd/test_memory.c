@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "autograd/kernels/kernels.h"
 #include "networks.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -27,24 +26,12 @@
 static atomic_bool counting;
 static atomic_long calls;
 
-/* Where BLIS multiplies (without AVX-512), each of its products opens a parallel region of one thread, for which OpenMP
- * takes a block and gives it back. Regions of the library have more threads, and their teams are kept. */
-static bool is_of_blis(void *caller)
+static void count_call(void)
 {
-    Dl_info from;
-    return strncmp(k_gemm_arch(), "avx512", 6) != 0 && dladdr(caller, &from) != 0 &&
-           from.dli_fname != NULL &&
-           (strstr(from.dli_fname, "libblis") != NULL || strstr(from.dli_fname, "omp.so") != NULL);
-}
-
-static void count_call_of(void *caller)
-{
-    if (atomic_load_explicit(&counting, memory_order_relaxed) && !is_of_blis(caller)) {
+    if (atomic_load_explicit(&counting, memory_order_relaxed)) {
         atomic_fetch_add(&calls, 1);
     }
 }
-
-#define count_call() count_call_of(__builtin_return_address(0))
 
 /* dlsym() itself may want memory before the real functions are known: a little, which is never given back. */
 static char early[4096];
@@ -66,15 +53,15 @@ static bool is_early(const void *block)
 }
 
 /* The next definition of a function after this program's. */
-#define REAL(result, name, ...)                               \
-    static result (*real_##name)(__VA_ARGS__);                \
-    if (real_##name == NULL) {                                \
-        static _Thread_local bool looking;                    \
-        if (!looking) {                                       \
-            looking = true;                                   \
-            *(void **)&real_##name = dlsym(RTLD_NEXT, #name); \
-            looking = false;                                  \
-        }                                                     \
+#define REAL(result, name, ...)                                   \
+    static result (*real_##name)(__VA_ARGS__);                    \
+    if (real_##name == NULL) {                                    \
+        static _Thread_local bool looking;                        \
+        if (!looking) {                                           \
+            looking = true;                                       \
+            *(void **)&real_##name = dlsym(RTLD_NEXT, #name);     \
+            looking = false;                                      \
+        }                                                         \
     }
 
 void *malloc(size_t bytes)
@@ -98,8 +85,7 @@ void *realloc(void *block, size_t bytes)
     if (real_realloc == NULL || is_early(block)) {
         void *moved = malloc(bytes);
         if (moved != NULL && block != NULL) {
-            memcpy(moved, block,
-                   bytes < (size_t)(early + sizeof(early) - (char *)block) ? bytes : 0);
+            memcpy(moved, block, bytes < (size_t)(early + sizeof(early) - (char *)block) ? bytes : 0);
         }
         return moved;
     }
@@ -142,8 +128,7 @@ int posix_memalign(void **block, size_t alignment, size_t bytes)
 START_TEST(the_counter_counts)
 {
     atomic_store(&counting, true);
-    void *volatile a = malloc(100), *volatile b = calloc(10, 10),
-                   *volatile c = aligned_alloc(64, 128);
+    void *volatile a = malloc(100), *volatile b = calloc(10, 10), *volatile c = aligned_alloc(64, 128);
     a = realloc(a, 200);
     free(a);
     free(b);
@@ -169,8 +154,7 @@ END_TEST
 #endif
 
 /* Calls in steps 20 to 120. */
-static long calls_of_steady_steps(struct trainer *t, int threads,
-                                  void (*between)(struct trainer *, int))
+static long calls_of_steady_steps(struct trainer *t, int threads, void (*between)(struct trainer *, int))
 {
     ag_set_threads(threads);
     for (int step = 0; step < 120; step++) {
@@ -253,8 +237,7 @@ static long resident_pages(void)
     }
     ck_assert_int_eq(fscanf(file, "%ld %ld %ld", &total, &resident, &shared), 3);
     fclose(file);
-    return resident -
-           shared; /* without the pages of program files, which appear when their code first runs */
+    return resident - shared; /* without the pages of program files, which appear when their code first runs */
 }
 
 START_TEST(ten_thousand_steps_hold_what_a_hundred_did)
@@ -269,8 +252,7 @@ START_TEST(ten_thousand_steps_hold_what_a_hundred_did)
         }
     }
     long late_pages = resident_pages();
-    ck_assert_msg(late_pages * 100 <= early_pages * 101,
-                  "%ld pages after 100 steps, %ld after 10000", early_pages, late_pages);
+    ck_assert_msg(late_pages * 100 <= early_pages * 101, "%ld pages after 100 steps, %ld after 10000", early_pages, late_pages);
     trainer_close(&t);
     assert_no_error();
 }
@@ -342,8 +324,7 @@ START_TEST(steps_that_fail_leak_nothing)
             break;
         }
         case 5: /* two backwards */
-            ag_backward(ag_add(ag_cross_entropy(nn_forward(t.net, t.x[0]), t.y[0]),
-                               ag_ones(AG_SHAPE(3), AG_FLOAT32)));
+            ag_backward(ag_add(ag_cross_entropy(nn_forward(t.net, t.x[0]), t.y[0]), ag_ones(AG_SHAPE(3), AG_FLOAT32)));
             break;
         }
         ck_assert_msg(ag_error_code() != AG_OK, "round %d", round);
