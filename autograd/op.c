@@ -89,10 +89,11 @@ bool ag_call_fail(ag_call *call, ag_error code, const char *format, ...)
     vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
     if (call->ctx->label->path[0] != '\0') {
-        ag_error_raise(call->where, code, "ag_%s%s: %s, in %s", call->op->name, call->in_place ? "_" : "", message,
-                       call->ctx->label->path);
+        ag_error_raise(call->where, code, "ag_%s%s: %s, in %s", call->op->name,
+                       call->in_place ? "_" : "", message, call->ctx->label->path);
     } else {
-        ag_error_raise(call->where, code, "ag_%s%s: %s", call->op->name, call->in_place ? "_" : "", message);
+        ag_error_raise(call->where, code, "ag_%s%s: %s", call->op->name, call->in_place ? "_" : "",
+                       message);
     }
     return false;
 }
@@ -112,7 +113,8 @@ static ag_value *declare(ag_call *call, int i, ag_dtype dtype, const ag_shape *s
     }
     if (AG_UNLIKELY(!ag_value_shape(v, dtype, shape))) {
         char text[AG_SHAPE_TEXT];
-        ag_call_fail(call, AG_ERROR_SHAPE, "the result %s would have more elements than memory can hold",
+        ag_call_fail(call, AG_ERROR_SHAPE,
+                     "the result %s would have more elements than memory can hold",
                      ag_shape_format(*shape, text, sizeof(text)));
         ag_value_unref(v);
         return NULL;
@@ -212,7 +214,8 @@ static bool may_record(ag_call *call, ag_value *leaf)
     }
     if (owner != NULL && owner->scopes > 0 && owner->epoch == leaf->recorder_epoch) {
         return ag_call_fail(call, AG_ERROR_STATE,
-                            "the trainable leaf %s is being recorded by another thread; freeze it or clone the model",
+                            "the trainable leaf %s is being recorded by another thread; freeze it "
+                            "or clone the model",
                             leaf->name != NULL ? leaf->name : "(unnamed)");
     }
     leaf->recorder_epoch = call->ctx->epoch;
@@ -294,7 +297,8 @@ static void remember_reason(ag_call *call, bool any_requires)
     }
 }
 
-static bool resolve_inputs(ag_call *call, const ag_tensor *inputs, ag_value **in, bool *any_requires)
+static bool resolve_inputs(ag_call *call, const ag_tensor *inputs, ag_value **in,
+                           bool *any_requires)
 {
     for (int i = 0; i < call->n; i++) {
         ag_tensor t = inputs[i];
@@ -314,7 +318,9 @@ static bool resolve_inputs(ag_call *call, const ag_tensor *inputs, ag_value **in
         }
         if (AG_UNLIKELY(!v->persistent && ag_table_of(t) != call->ctx->table_index)) {
             /* Holds on a result are counted without locks. */
-            return ag_call_fail(call, AG_ERROR_STATE, "input %d is a result of another thread; pass it with ag_keep()", i);
+            return ag_call_fail(call, AG_ERROR_STATE,
+                                "input %d is a result of another thread; pass it with ag_keep()",
+                                i);
         }
         if (AG_UNLIKELY(call->ctx->watch != NULL)) {
             ag_watch_input(call->ctx->watch, v);
@@ -331,7 +337,8 @@ bool ag_call_compute(ag_call *call)
     const struct ag_op *op = call->op;
     for (int i = 0; call->recording && i < call->n; i++) {
         ag_value *v = call->in[i];
-        if (v != NULL && v->requires_grad && v->producer == NULL && v->persistent && !may_record(call, v)) {
+        if (v != NULL && v->requires_grad && v->producer == NULL && v->persistent &&
+            !may_record(call, v)) {
             return false;
         }
     }
@@ -341,7 +348,8 @@ bool ag_call_compute(ag_call *call)
     bool floating = false; /* labels and masks have no history */
     for (int i = 0; i < op->outputs; i++) {
         if (AG_UNLIKELY(call->out[i] == NULL)) {
-            return ag_call_fail(call, AG_ERROR_STATE, "the shape rule does not declare output %d", i);
+            return ag_call_fail(call, AG_ERROR_STATE, "the shape rule does not declare output %d",
+                                i);
         }
         call->out_array[i] = ag_value_array(call->out[i]);
         floating = floating || ag_dtype_is_float((ag_dtype)call->out[i]->dtype);
@@ -362,12 +370,14 @@ static bool op_ok(ag_place where, const struct ag_op *op, int n)
 {
     const char *wrong = NULL;
     if (op->size != sizeof(*op)) {
-        ag_error_raise(where, AG_ERROR_STATE, "ag_apply: the operation's size is %zu, not sizeof(struct ag_op), which is %zu",
-                       op->size, sizeof(*op));
+        ag_error_raise(
+            where, AG_ERROR_STATE,
+            "ag_apply: the operation's size is %zu, not sizeof(struct ag_op), which is %zu",
+            op->size, sizeof(*op));
         return false;
     }
-    bool loops = op->loops[AG_FLOAT32] != NULL || op->loops[AG_FLOAT64] != NULL || op->loops[AG_INT64] != NULL ||
-                 op->loops[AG_UINT8] != NULL;
+    bool loops = op->loops[AG_FLOAT32] != NULL || op->loops[AG_FLOAT64] != NULL ||
+                 op->loops[AG_INT64] != NULL || op->loops[AG_UINT8] != NULL;
     if (op->name == NULL || op->shape == NULL) {
         wrong = "it needs a name and a shape rule";
     } else if (op->outputs < 1 || op->outputs > AG_OP_MAX_OUTPUTS) {
@@ -393,8 +403,8 @@ static bool op_ok(ag_place where, const struct ag_op *op, int n)
     return true;
 }
 
-bool ag_call_begin(ag_call *call, ag_place where, const struct ag_op *op, int n, const ag_tensor *inputs, const void *params,
-                   ag_value **in, ag_array *arrays)
+bool ag_call_begin(ag_call *call, ag_place where, const struct ag_op *op, int n,
+                   const ag_tensor *inputs, const void *params, ag_value **in, ag_array *arrays)
 {
     call->ctx = ag_context_get();
     call->works = call->texts = 0;
@@ -414,7 +424,8 @@ bool ag_call_begin(ag_call *call, ag_place where, const struct ag_op *op, int n,
         call->started = platform_seconds();
     }
     if (AG_UNLIKELY(call->ctx->scopes == 0)) {
-        return ag_call_fail(call, AG_ERROR_STATE, "no scope is open; open one with ag_begin() or ag_begin_no_grad()");
+        return ag_call_fail(call, AG_ERROR_STATE,
+                            "no scope is open; open one with ag_begin() or ag_begin_no_grad()");
     }
     if (AG_UNLIKELY(n > AG_OP_MAX_INPUTS)) {
         call->many = ag_storage_new((size_t)n * (sizeof(*in) + sizeof(ag_array)));
@@ -443,20 +454,23 @@ void ag_call_end(ag_call *call)
     ag_caller_set(call->caller);
 }
 
-ag_tensor ag_apply(ag_place where, const struct ag_op *op, int n, const ag_tensor *inputs, const void *params,
-                   ag_tensor *out)
+ag_tensor ag_apply(ag_place where, const struct ag_op *op, int n, const ag_tensor *inputs,
+                   const void *params, ag_tensor *out)
 {
     ag_call call;
     ag_value *in[AG_OP_MAX_INPUTS];
     ag_array arrays[AG_OP_MAX_INPUTS];
-    ag_tensor result[AG_OP_MAX_OUTPUTS];
+    ag_tensor result[AG_OP_MAX_OUTPUTS] = {
+        AG_NIL
+    }; /* the first is returned even of an operation that claims to have none */
     for (int i = 0; i < op->outputs && i < AG_OP_MAX_OUTPUTS; i++) {
         result[i] = AG_NIL;
         if (out != NULL) {
             out[i] = AG_NIL;
         }
     }
-    bool ok = ag_call_begin(&call, where, op, n, inputs, params, in, arrays) && ag_call_compute(&call);
+    bool ok =
+        ag_call_begin(&call, where, op, n, inputs, params, in, arrays) && ag_call_compute(&call);
     if (ok && call.recording) {
         ok = ag_call_record(&call, call.in, call.out) != NULL;
     } else if (ok) {

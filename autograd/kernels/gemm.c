@@ -182,10 +182,12 @@ static void tile_product(const k_tile_kernel *kernel, int threads, const product
 
 /* ---- the choice ------------------------------------------------------------------------------ */
 
-/* BLIS has good AVX2 kernels of its own; its AVX-512 ones lose to the tile. */
+/* BLIS has good AVX2 kernels of its own; its AVX-512 ones lose to the tile, and so do the plain
+ * ones it falls back to on a processor that it does not know. */
 static inline bool tile_is_best(const k_tile_kernel *kernel, size_t size)
 {
-    return (size_t)kernel->lanes * size == 64;
+    return (size_t)kernel->lanes * size == 64 ||
+           AG_UNLIKELY(bli_arch_query_id() == BLIS_ARCH_GENERIC && kernel->lanes * size > 16);
 }
 
 #define GEMM(name) name##_f32

@@ -1,14 +1,11 @@
 /*
- * The history of a run, and its JSON (written with jansson).
+ * The history of a run, and its JSON.
  */
 #include "history.h"
 
-#include <inttypes.h>
-#include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 
-#include "files.h"
+#include "record.h"
 
 bool history_begin(struct history *h, int epochs, int64_t training_samples,
                    int64_t validation_samples)
@@ -71,12 +68,6 @@ int history_since_best(const struct history *h)
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-/* JSON has no NaN: what was not measured is null. */
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 static json_t *epochs_to_json(const struct history *h)
 {
     json_t *array = json_array();
@@ -84,27 +75,14 @@ static json_t *epochs_to_json(const struct history *h)
         const struct history_epoch *e = &h->epoch[i];
         json_t *item = json_object();
         json_object_set_new(item, "epoch", json_integer(i + 1));
-        json_object_set_new(item, "train_loss", number(e->train_loss));
-        json_object_set_new(item, "train_accuracy", number(e->train_accuracy));
-        json_object_set_new(item, "validation_loss", number(e->validation_loss));
-        json_object_set_new(item, "validation_accuracy", number(e->validation_accuracy));
-        json_object_set_new(item, "seconds", number(e->seconds));
+        json_object_set_new(item, "train_loss", record_number(e->train_loss));
+        json_object_set_new(item, "train_accuracy", record_number(e->train_accuracy));
+        json_object_set_new(item, "validation_loss", record_number(e->validation_loss));
+        json_object_set_new(item, "validation_accuracy", record_number(e->validation_accuracy));
+        json_object_set_new(item, "seconds", record_number(e->seconds));
         json_array_append_new(array, item);
     }
     return array;
-}
-
-static json_t *confusion_to_json(const struct evaluation *e)
-{
-    json_t *rows = json_array();
-    for (int truth = 0; truth < DIGIT_CLASSES; truth++) {
-        json_t *row = json_array();
-        for (int guess = 0; guess < DIGIT_CLASSES; guess++) {
-            json_array_append_new(row, json_integer(e->confusion[truth][guess]));
-        }
-        json_array_append_new(rows, row);
-    }
-    return rows;
 }
 
 static json_t *to_json(const struct history *h, const struct options *o, const struct results *r)
@@ -113,19 +91,11 @@ static json_t *to_json(const struct history *h, const struct options *o, const s
     for (int i = 0; i < h->count; i++) {
         seconds += h->epoch[i].seconds;
     }
-    char hash[32];
-    snprintf(hash, sizeof hash, "%016" PRIx64, r->weights_hash);
-
-    json_t *root = json_object();
-    json_object_set_new(root, "program", json_string(o->program));
-    json_object_set_new(root, "seed", json_integer(o->seed));
-    json_object_set_new(root, "threads", json_integer(ag_threads()));
+    json_t *root = record_begin(o);
     json_object_set_new(root, "batch", json_integer(o->batch));
-    json_object_set_new(root, "lr", number(o->lr));
+    json_object_set_new(root, "lr", record_number(o->lr));
     json_object_set_new(root, "shuffle_labels", json_boolean(o->shuffle_labels));
-    /* A path is bytes, JSON is UTF-8: a folder whose name is not is left out, not mangled. */
-    json_t *folder = json_string(r->data_folder);
-    json_object_set_new(root, "data", folder ? folder : json_null());
+    json_object_set_new(root, "data", record_path(r->data_folder));
     json_object_set_new(root, "training_samples", json_integer(h->training_samples));
     json_object_set_new(root, "validation_samples", json_integer(h->validation_samples));
     json_object_set_new(root, "test_samples", json_integer(r->test->samples));
@@ -134,32 +104,17 @@ static json_t *to_json(const struct history *h, const struct options *o, const s
     json_object_set_new(root, "stopped_early", json_boolean(h->stopped));
     json_object_set_new(root, "best_epoch", json_integer(h->best + 1));
     json_object_set_new(root, "epochs", epochs_to_json(h));
-    json_object_set_new(root, "seconds", number(seconds));
-    json_object_set_new(root, "test_loss", number(r->test->loss));
-    json_object_set_new(root, "test_accuracy", number(r->test->accuracy));
-    json_object_set_new(root, "confusion", confusion_to_json(r->test));
-    json_object_set_new(root, "weights_hash", json_string(hash));
+    json_object_set_new(root, "seconds", record_number(seconds));
+    json_object_set_new(root, "test_loss", record_number(r->test->loss));
+    json_object_set_new(root, "test_accuracy", record_number(r->test->accuracy));
+    json_object_set_new(
+        root, "confusion",
+        record_count_table(DIGIT_CLASSES, DIGIT_CLASSES, &r->test->confusion[0][0]));
+    json_object_set_new(root, "weights_hash", record_hash(r->weights_hash));
     return root;
 }
 
 bool history_write_json(const struct history *h, const struct options *o, const struct results *r)
 {
-    json_t *root = to_json(h, o, r);
-    struct output_file file;
-    if (root == NULL || !output_file_open(&file, o->program, o->json)) {
-        json_decref(root);
-        return false;
-    }
-    bool complete = json_dumpf(root, file.stream, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) == 0;
-    complete = complete && fputc('\n', file.stream) != EOF;
-    json_decref(root);
-    bool replaces = file.replaces;
-    if (!output_file_close(&file, o->program, complete)) {
-        if (!complete) {
-            fprintf(stderr, "%s: %s: cannot be written\n", o->program, o->json);
-        }
-        return false;
-    }
-    printf("%s %s\n", replaces ? "replaced" : "wrote   ", o->json);
-    return true;
+    return record_write(o, to_json(h, o, r));
 }

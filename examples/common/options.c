@@ -32,6 +32,10 @@ enum key {
     KEY_PATIENCE,
     KEY_SHUFFLE_LABELS,
     KEY_DOT,
+    KEY_RATES,
+    KEY_WIDTHS,
+    KEY_SEEDS,
+    KEY_IMAGE,
     KEY_HELP
 };
 
@@ -40,7 +44,7 @@ struct entry {
     unsigned flag; /* OPTION_…; 0: every program takes it */
     const char *name;
     const char *argument; /* NULL: takes none */
-    const char *help;     /* lines separated by '\n' */
+    const char *help;     /* lines separated by '\n'; '@' stands for the program's default */
 };
 
 static const struct entry entries[] = {
@@ -50,11 +54,10 @@ static const struct entry entries[] = {
       "worker threads; the result does not depend on them\n"
       "(default: WENGERT_NUM_THREADS, else all processors)" },
     { KEY_EPOCHS, OPTION_EPOCHS, "epochs", "N",
-      "passes over the training digits, at most (default 5;\n"
-      "10 when there are fewer than 20000 of them)" },
-    { KEY_STEPS, OPTION_STEPS, "steps", "N", "optimizer steps (default 600)" },
-    { KEY_BATCH, OPTION_BATCH, "batch", "N", "digits in a batch (default 64)" },
-    { KEY_LR, OPTION_LR, "lr", "X", "learning rate (default 0.001)" },
+      "passes over the training samples, at most (default @)" },
+    { KEY_STEPS, OPTION_STEPS, "steps", "N", "optimizer steps (default @)" },
+    { KEY_BATCH, OPTION_BATCH, "batch", "N", "samples in a batch (default @)" },
+    { KEY_LR, OPTION_LR, "lr", "X", "learning rate (default @)" },
     { KEY_DATA, OPTION_DATA, "data", "DIR",
       "folder with MNIST's four files, plain or .gz, as\n"
       "examples/fetch_data.sh gets them (default: $WENGERT_DATA\n"
@@ -75,6 +78,13 @@ static const struct entry entries[] = {
       "(default wengert-out)" },
     { KEY_NO_PICTURES, OPTION_PICTURES, "no-pictures", NULL, "draw none" },
     { KEY_DOT, OPTION_DOT, "dot", "FILE", "write the first step's tape as a Graphviz drawing" },
+    { KEY_RATES, OPTION_RATES, "rates", "LIST", "learning rates to try (default @)" },
+    { KEY_WIDTHS, OPTION_WIDTHS, "widths", "N,N,…",
+      "widths of the hidden layer to try (default @)" },
+    { KEY_SEEDS, OPTION_SEEDS, "seeds", "N", "seeds to try each with, from --seed on (default @)" },
+    { KEY_IMAGE, OPTION_IMAGE, "image", "FILE",
+      "a picture of your own, PNG (default: the photograph that\n"
+      "comes with the source)" },
     { KEY_HELP, 0, "help", NULL, "show this and exit" },
 };
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
@@ -82,6 +92,62 @@ enum { ENTRIES = sizeof entries / sizeof entries[0] };
 static bool accepted(const struct options *o, const struct entry *e)
 {
     return e->flag == 0 || (o->accepts & e->flag) != 0;
+}
+
+static const char *list_text(const struct number_list *list, char *text, size_t bytes)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < list->count && used < bytes; i++) {
+        used +=
+            (size_t)snprintf(text + used, bytes - used, "%s%g", i > 0 ? "," : "", list->value[i]);
+    }
+    return text;
+}
+
+/* What stands for '@' in the help of an option. */
+static const char *default_of(const struct options *defaults, enum key key, char *text,
+                              size_t bytes)
+{
+    switch (key) {
+    case KEY_EPOCHS:
+        if (defaults->epochs == 0) {
+            return "5;\n10 when there are fewer than 20000 digits to train on";
+        }
+        snprintf(text, bytes, "%d", defaults->epochs);
+        return text;
+    case KEY_STEPS:
+        snprintf(text, bytes, "%d", defaults->steps);
+        return text;
+    case KEY_BATCH:
+        snprintf(text, bytes, "%lld", (long long)defaults->batch);
+        return text;
+    case KEY_LR:
+        snprintf(text, bytes, "%g", defaults->lr);
+        return text;
+    case KEY_RATES:
+        return list_text(&defaults->rates, text, bytes);
+    case KEY_WIDTHS:
+        return list_text(&defaults->widths, text, bytes);
+    case KEY_SEEDS:
+        snprintf(text, bytes, "%d", defaults->seeds);
+        return text;
+    default:
+        return "";
+    }
+}
+
+/* The help of an option, with the defaults of this program in place. */
+static void help_of(const struct options *defaults, const struct entry *e, char *text, size_t bytes)
+{
+    char number[256];
+    const char *at = strchr(e->help, '@');
+    if (at == NULL) {
+        snprintf(text, bytes, "%s", e->help);
+    } else {
+        snprintf(text, bytes, "%.*s%s%s", (int)(at - e->help), e->help,
+                 default_of(defaults, e->key, number, sizeof number), at + 1);
+    }
 }
 
 static void print_help(const struct options *o)
@@ -95,11 +161,13 @@ static void print_help(const struct options *o)
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", e->name, e->argument ? " " : "",
                  e->argument ? e->argument : "");
-        const char *line = e->help;
+        char help[512];
+        help_of(o, e, help, sizeof help);
+        const char *line = help;
         while (line != NULL) {
             const char *end = strchr(line, '\n');
             int length = end ? (int)(end - line) : (int)strlen(line);
-            printf("  %-20s %.*s\n", line == e->help ? left : "", length, line);
+            printf("  %-20s %.*s\n", line == help ? left : "", length, line);
             line = end ? end + 1 : NULL;
         }
     }
@@ -180,7 +248,40 @@ static int take_path(const struct options *o, const struct entry *e, const char 
     return GO_ON;
 }
 
-static int take(struct options *o, const struct entry *e, const char *value)
+/* Numbers above 0 with commas between them, whole ones if so wanted. */
+static int take_list(const struct options *o, const struct entry *e, const char *value, bool whole,
+                     double highest, struct number_list *out)
+{
+    struct number_list list = { 0 };
+    for (const char *from = value;; from++) {
+        size_t length = strcspn(from, ",");
+        char text[64];
+        int64_t integer = 0;
+        double real = 0;
+        if (length >= sizeof text || list.count == LIST_MAX) {
+            break;
+        }
+        memcpy(text, from, length);
+        text[length] = '\0';
+        if (whole ? !read_integer(text, 1, (int64_t)highest, &integer)
+                  : !read_real(text, &real) || !(real > 0 && real <= highest)) {
+            break;
+        }
+        list.value[list.count++] = whole ? (double)integer : real;
+        from += length;
+        if (*from == '\0') {
+            *out = list;
+            return GO_ON;
+        }
+    }
+    char wanted[128];
+    snprintf(wanted, sizeof wanted, "1 to %d %s%g, separated by commas", LIST_MAX,
+             whole ? "whole numbers from 1 to " : "numbers above 0, up to ", highest);
+    return refuse(o, e->name, value, wanted);
+}
+
+static int take(struct options *o, const struct options *defaults, const struct entry *e,
+                const char *value)
 {
     switch (e->key) {
     case KEY_SEED:
@@ -219,8 +320,16 @@ static int take(struct options *o, const struct entry *e, const char *value)
         return GO_ON;
     case KEY_DOT:
         return take_path(o, e, value, &o->dot);
+    case KEY_RATES:
+        return take_list(o, e, value, false, 1e6, &o->rates);
+    case KEY_WIDTHS:
+        return take_list(o, e, value, true, 10000, &o->widths);
+    case KEY_SEEDS:
+        return take_int(o, e, value, 1, 100, &o->seeds);
+    case KEY_IMAGE:
+        return take_path(o, e, value, &o->image);
     case KEY_HELP:
-        print_help(o);
+        print_help(defaults);
         return EXIT_SUCCESS;
     }
     return GO_ON;
@@ -240,12 +349,13 @@ int options_parse(struct options *o, int argc, char **argv)
 {
     o->path = argc > 0 ? argv[0] : "";
     o->seed = 1;
-    o->steps = 600;
-    o->batch = 64;
-    o->lr = 1e-3;
+    o->steps = o->steps > 0 ? o->steps : 600;
+    o->batch = o->batch > 0 ? o->batch : 64;
+    o->lr = o->lr > 0 ? o->lr : 1e-3;
     o->pictures = "wengert-out";
     o->validation = 0.05;
     o->patience = 3;
+    const struct options defaults = *o;
 
     struct option table[ENTRIES + 1] = { { NULL, 0, NULL, 0 } };
     int count = 0;
@@ -282,7 +392,7 @@ int options_parse(struct options *o, int argc, char **argv)
             }
             return EXIT_USAGE;
         }
-        int status = take(o, e, optarg);
+        int status = take(o, &defaults, e, optarg);
         if (status != GO_ON) {
             return status;
         }

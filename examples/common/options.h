@@ -22,20 +22,33 @@ enum {
     OPTION_PATIENCE = 1 << 10,
     OPTION_SHUFFLE_LABELS = 1 << 11,
     OPTION_DOT = 1 << 12,
+    OPTION_RATES = 1 << 24,
+    OPTION_WIDTHS = 1 << 25,
+    OPTION_SEEDS = 1 << 26,
+    OPTION_IMAGE = 1 << 27,
 
     OPTIONS_CLASSIFIER = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR |
                          OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_VALIDATION |
                          OPTION_PATIENCE | OPTION_SHUFFLE_LABELS,
 };
 
+enum { LIST_MAX = 32 };
+
+/* Numbers separated by commas. */
+struct number_list {
+    int count;
+    double value[LIST_MAX];
+};
+
 struct options {
-    const char *program;  /* its name, for messages and file names; the caller sets it */
-    const char *purpose;  /* one or more lines for --help; the caller sets it */
-    unsigned accepts;     /* OPTION_… | …; the caller sets it */
-    const char *path;     /* argv[0] */
-    int64_t seed;         /* default 1 */
-    int threads;          /* 0: as many as the library chooses */
-    int epochs;           /* 0: digits_usual_epochs() */
+    const char *program; /* its name, for messages and file names; the caller sets it */
+    const char *purpose; /* one or more lines for --help; the caller sets it */
+    unsigned accepts;    /* OPTION_… | …; the caller sets it */
+    const char *path;    /* argv[0] */
+    int64_t seed;        /* default 1 */
+    int threads;         /* 0: as many as the library chooses */
+    /* The caller may set these four to defaults of its own. */
+    int epochs;           /* default 0: digits_usual_epochs() */
     int steps;            /* default 600 */
     int64_t batch;        /* default 64 */
     double lr;            /* default 1e-3 */
@@ -45,7 +58,11 @@ struct options {
     double validation;    /* share of the training files, default 0.05 */
     int patience;         /* default 3 */
     bool shuffle_labels;
-    const char *dot; /* NULL: none is written */
+    const char *dot;           /* NULL: none is written */
+    struct number_list rates;  /* learning rates to try; the caller sets the default */
+    struct number_list widths; /* of the hidden layer, likewise */
+    int seeds;                 /* how many seeds, from `seed` on; the caller sets the default */
+    const char *image;         /* NULL: the one that comes with the source */
 };
 
 /* Fills the defaults and then what argv says. Returns -1 if the program should go on, else its exit

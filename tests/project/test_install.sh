@@ -89,9 +89,9 @@ if ! readelf -d shared_c | grep -q 'NEEDED.*\[libwengert\.so\.0\]'; then
     exit 1
 fi
 # On Debian the plain libblis.so.4 may be any build of BLIS; ours has to be found.
-if [[ -n $(find /usr/lib -path '*/blis-openmp/libblis.so' -print -quit) ]] &&
-    ! ldd shared_c | grep -q '/blis-openmp/libblis\.so'; then
-    printf 'not the OpenMP build of BLIS: %s\n' "$(ldd shared_c | grep blis)" >&2
+if [[ -n $(find /usr/lib -path '*/blis-serial/libblis.so' -print -quit) ]] &&
+    ! ldd shared_c | grep -q '/blis-serial/libblis\.so'; then
+    printf 'not the serial build of BLIS: %s\n' "$(ldd shared_c | grep blis)" >&2
     exit 1
 fi
 
