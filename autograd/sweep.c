@@ -165,6 +165,31 @@ void ag_sweep_contribute(ag_sweep *s, struct ag_edge e, ag_value *g)
     }
 }
 
+/* Whether somebody looks at the gradient of a node's output: a hook, ag_retain_grad(), ag_grad(). */
+static bool is_seen(const ag_node *node, int output)
+{
+    return node->hooks != NULL || node->output[output]->retain_grad || (node->targets >> output & 1) != 0;
+}
+
+/* A gradient of zeros arrives. Where nobody sees it there is nothing to compute, only that it came. */
+static void contribute_zero(ag_sweep *s, struct ag_edge e)
+{
+    bool accumulate;
+    if (to_leaf(s, e)) {
+        const ag_value *grad = leaf_buffer(s, e.value, &accumulate);
+        if (grad != NULL && !accumulate) {
+            memset(ag_value_data(grad), 0, (size_t)grad->numel * ag_dtype_size((ag_dtype)grad->dtype));
+        }
+    } else if (*ag_edge_slot(e) == NULL && (e.producer == NULL || is_seen(e.producer, e.output))) {
+        ag_tensor zeros = ag_zeros(ag_value_shape_of(e.value), (ag_dtype)e.value->dtype);
+        if (!ag_is_nil(zeros)) {
+            ag_sweep_contribute(s, e, ag_peek(zeros));
+        }
+    } else {
+        announce(s, e);
+    }
+}
+
 /* ---- what rules ask ------------------------------------------------------------------------------------------------------------ */
 
 int ag_sweep_count(const ag_sweep *s)
@@ -340,6 +365,19 @@ void ag_sweep_add(ag_sweep *s, int i, ag_tensor g)
     ag_sweep_contribute(s, ag_edge_of_input(&s->node->input[i]), gv);
 }
 
+void ag_sweep_zero(ag_sweep *s, int i)
+{
+    if (!ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
+        return;
+    }
+    const ag_value *v = s->node->input[i].value;
+    if (AG_UNLIKELY(s->collected != NULL)) {
+        ag_sweep_add(s, i, ag_zeros(ag_value_shape_of(v), (ag_dtype)v->dtype));
+        return;
+    }
+    contribute_zero(s, ag_edge_of_input(&s->node->input[i]));
+}
+
 bool ag_sweep_own_grad(ag_sweep *s, int i, ag_array *grad)
 {
     const ag_node *node = s->node;
@@ -471,10 +509,15 @@ void ag_sweep_mark_needed(ag_context *ctx, int64_t first, int64_t last)
 /* A copy for inspection: sharing the buffer would change what may be added into in place, and with it the last bits. */
 static void keep_gradient(ag_node *node, int i)
 {
-    ag_value *g = node->pending_grad[i], *copy = ag_value_new(ag_current, false);
-    ag_shape shape = g == NULL ? AG_SHAPE_SCALAR : ag_value_shape_of(g);
-    if (g != NULL && copy != NULL && ag_value_shape(copy, (ag_dtype)g->dtype, &shape) && ag_value_allocate(copy)) {
-        ag_array_copy(ag_value_array(copy), ag_value_array(g));
+    const ag_value *g = node->pending_grad[i], *v = node->output[i];
+    ag_value *copy = ag_value_new(ag_current, false);
+    ag_shape shape = ag_value_shape_of(v);
+    if (copy != NULL && ag_value_shape(copy, (ag_dtype)v->dtype, &shape) && ag_value_allocate(copy)) {
+        if (g != NULL) {
+            ag_array_copy(ag_value_array(copy), ag_value_array(g));
+        } else { /* zeros that were not computed */
+            ag_array_fill(ag_value_array(copy), 0);
+        }
         ag_pending_set(&node->kept->grad[i], copy);
     }
     if (copy != NULL) {
@@ -501,14 +544,37 @@ static void gradient_is_complete(ag_sweep *s, ag_node *node, int i)
     }
 }
 
-void ag_sweep_visit(ag_sweep *s, ag_node *node)
+bool ag_node_has_gradient(const ag_node *node)
+{
+    for (int i = 0; i < node->outputs; i++) {
+        if (node->pending_grad[i] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Rules are linear in what arrives: zeros stay zeros. */
+static void visit_with_zeros(ag_sweep *s, ag_node *node)
+{
+    s->node = node;
+    for (int i = 0; AG_UNLIKELY(node->kept != NULL) && !s->ctx->inspecting && i < node->outputs; i++) {
+        keep_gradient(node, i);
+    }
+    for (int i = 0; i < node->inputs; i++) {
+        ag_sweep_zero(s, i);
+    }
+    if (!s->retain && ag_error_code() == AG_OK) {
+        ag_node_free(node, s->where);
+    }
+}
+
+static void visit_with_gradient(ag_sweep *s, ag_node *node)
 {
     ag_context *ctx = s->ctx;
     ag_label *label = ctx->label;
     ag_place caller = ag_caller_set(node->where);
     ag_frame frame = ag_frame_begin();
-    node->pending = false;
-    s->remaining--;
     s->node = node;
     ctx->label = node->label;
     for (int i = 0; i < node->outputs; i++) {
@@ -536,6 +602,17 @@ void ag_sweep_visit(ag_sweep *s, ag_node *node)
     ag_caller_set(caller);
     if (!s->retain && ag_error_code() == AG_OK) {
         ag_node_free(node, s->where);
+    }
+}
+
+void ag_sweep_visit(ag_sweep *s, ag_node *node)
+{
+    node->pending = false;
+    s->remaining--;
+    if (AG_UNLIKELY(!ag_node_has_gradient(node))) {
+        visit_with_zeros(s, node);
+    } else {
+        visit_with_gradient(s, node);
     }
 }
 
@@ -579,7 +656,13 @@ bool ag_sweep_probe(ag_context *ctx, ag_node *node, ag_value *const *dy, ag_valu
     }
     ctx->label = node->label;
     ag_sweep_resume(&s);
-    node->op->backward(&s);
+    if (ag_node_has_gradient(node)) {
+        node->op->backward(&s);
+    } else {
+        for (int i = 0; i < node->inputs; i++) {
+            ag_sweep_zero(&s, i);
+        }
+    }
     ag_sweep_give_back(node);
     ag_sweep_pause(&s);
     ag_frame_end_n(frame, 0, NULL);

@@ -77,6 +77,8 @@ void ag_sweep_resume(ag_sweep *s);
 void ag_sweep_pause(ag_sweep *s);
 /* The next node that a gradient has reached, not below index `last`; NULL if there is none. */
 ag_node *ag_sweep_next(ag_sweep *s, int64_t last);
+/* Whether anything but zeros has arrived at a node that is to be visited. */
+bool ag_node_has_gradient(const ag_node *node);
 /* Runs the node's rule on what has arrived. */
 void ag_sweep_visit(ag_sweep *s, ag_node *node);
 /* The end of a sweep that was resumed: all is visited, or an error came, or it is given up: then `abandoned`, and the gradients

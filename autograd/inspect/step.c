@@ -136,6 +136,9 @@ ag_tensor ag_stepper_grad_at(ag_place where, ag_stepper *s, int i)
         return AG_NIL;
     }
     const ag_value *g = node->pending_grad[i];
+    if (g == NULL && !ag_node_has_gradient(node)) {
+        return ag_zeros_at(where, ag_value_shape_of(node->output[i]), (ag_dtype)node->output[i]->dtype);
+    }
     return g == NULL ? AG_NONE : ag_value_copy_out(where, "ag_stepper_grad", g);
 }
 
@@ -330,7 +333,7 @@ ag_error ag_stepper_print(ag_stepper *s, FILE *stream)
         snprintf(what, sizeof(what), node->outputs > 1 ? "result %d" : "result", i);
         ag_value_print(stream, what, node->output[i], "-");
         snprintf(what, sizeof(what), node->outputs > 1 ? "gradient arrived, %d" : "gradient arrived", i);
-        ag_value_print(stream, what, node->pending_grad[i], "none");
+        ag_value_print(stream, what, node->pending_grad[i], ag_node_has_gradient(node) ? "none" : "zeros");
     }
     ag_value **collected = contributions(s, node);
     for (int i = 0; i < node->inputs; i++) {
