@@ -30,7 +30,7 @@ typedef struct ag_stepper ag_stepper;
  * node. */
 AG_API ag_stepper *ag_stepper_new_at(ag_place where, ag_tensor loss, ag_backward_config config);
 #define ag_stepper_new(...) ag_stepper_new_at(AG_HERE, __VA_ARGS__)
-AG_API void ag_stepper_free(ag_stepper *s);
+AG_API void ag_stepper_free(ag_stepper *s); /* gives up what is left, as said above; never fails */
 
 /* The index of the node that is visited next, as ag_tape_print() numbers it; -1 at the end. */
 AG_API int64_t ag_stepper_node(const ag_stepper *s);
@@ -77,7 +77,7 @@ typedef struct ag_replay ag_replay;
  * retained one. Never NULL. */
 AG_API ag_replay *ag_replay_new_at(ag_place where, ag_tensor output);
 #define ag_replay_new(...) ag_replay_new_at(AG_HERE, __VA_ARGS__)
-AG_API void ag_replay_free(ag_replay *r);
+AG_API void ag_replay_free(ag_replay *r); /* with what was computed; the tape stays */
 /* Puts `value`, of the same shape and type, in the place of a leaf, constant or result, from now on. */
 AG_API ag_error ag_replay_set_at(ag_place where, ag_replay *r, ag_tensor t, ag_tensor value);
 #define ag_replay_set(...) ag_replay_set_at(AG_HERE, __VA_ARGS__)
