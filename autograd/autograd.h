@@ -8,6 +8,7 @@
 #include "storage.h"
 #include "rng.h"
 #include "tensor.h"
+#include "state.h"
 #include "tape.h"
 #include "op.h"
 #include "ops/ops.h"

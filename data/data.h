@@ -116,6 +116,11 @@ AG_API bool data_loader_next_at(ag_place where, data_loader *loader, data_batch 
 #define data_loader_next(...) data_loader_next_at(AG_HERE, __VA_ARGS__)
 AG_API int64_t data_loader_batches(const data_loader *loader); /* in one epoch */
 AG_API int64_t data_loader_samples(const data_loader *loader); /* in one epoch */
+/* All that a resumed run needs of the loader (autograd/state.h): the order of the epoch and the position in it. What is put back
+ * must be of a loader with the same batches of as many samples; `prefetch` may differ. Afterwards the loader goes on with the
+ * batch that would have come next: the first data_loader_rewind() does nothing if that epoch was not over (its
+ * data_loader_next() had not returned false), so that a loop over epochs continues in the middle of one. */
+AG_API ag_stateful data_loader_stateful(data_loader *loader);
 AG_API void data_loader_free(data_loader *loader); /* also frees the set if nobody else holds it; NULL is fine */
 
 /* Errors of the functions that take no place name the line of the call, too. */

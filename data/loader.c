@@ -35,13 +35,16 @@ struct data_loader {
     int64_t batch, batches, samples;
     int64_t ahead; /* 0: there is no thread */
     ag_rng rng;
-    int64_t *order; /* NULL: the set's own */
+    ag_rng epoch_rng; /* what it was before this epoch's order was drawn */
+    int64_t *order;   /* NULL: the set's own */
     struct slot *slots;
     int64_t ring;
     bool tail;    /* a last batch that is not full: slots[ring] */
     int64_t next; /* the batch that the next call lends */
     int64_t lent; /* the slot that is lent, -1: none */
     bool failed;  /* an error of this epoch was handed to the user */
+    bool over;    /* the user was told that the epoch is at its end */
+    bool resumed; /* in the middle of an epoch: the next rewind is the one that began it */
     pthread_t thread;
 
     /* From here on shared with the thread, under the mutex. */
@@ -172,24 +175,25 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Draws the order and lets the thread begin. The thread must be paused or not started yet. */
-static bool epoch_begin(ag_place where, data_loader *l)
+/* Draws the order and lets the thread begin with batch `first`. The thread must be paused or not started yet. */
+static bool epoch_begin(ag_place where, data_loader *l, int64_t first)
 {
     for (int64_t s = 0; s < slot_count(l); s++) {
         if (!slot_prepare(where, l, &l->slots[s])) {
             return false;
         }
     }
+    l->epoch_rng = l->rng;
     if (l->order != NULL) {
         ag_rng_permutation(&l->rng, l->set->n, l->order);
     }
-    l->next = 0;
+    l->next = first;
     l->lent = -1;
-    l->failed = false;
+    l->failed = l->over = l->resumed = false;
     pthread_mutex_lock(&l->mutex);
-    l->filled = 0;
+    l->filled = first;
     l->fault = AG_OK;
-    l->allowed = smaller(l->batches, l->ahead + 1);
+    l->allowed = smaller(l->batches, first + l->ahead + 1);
     pthread_cond_signal(&l->work);
     pthread_mutex_unlock(&l->mutex);
     return true;
@@ -297,7 +301,7 @@ data_loader *data_loader_new_at(ag_place where, data_set *set, data_loader_confi
         l->rng = ag_rng_split(rng);
     }
     ag_place before = ag_caller_set(where);
-    bool good = loader_lay_out(where, l, &config) && epoch_begin(where, l);
+    bool good = loader_lay_out(where, l, &config) && epoch_begin(where, l, 0);
     ag_caller_set(before);
     if (good && l->ahead > 0) {
         int reason = pthread_create(&l->thread, NULL, thread_main, l);
@@ -344,8 +348,12 @@ void data_loader_rewind(data_loader *loader)
         (loader->next == 0 && !loader->failed)) {
         return;
     }
+    if (loader->resumed) {
+        loader->resumed = false;
+        return;
+    }
     thread_pause(loader);
-    if (!epoch_begin(ag_caller(), loader)) {
+    if (!epoch_begin(ag_caller(), loader, 0)) {
         loader->next = loader->batches; /* nothing can be lent; the next rewind tries again */
     }
 }
@@ -381,7 +389,9 @@ static bool batch_lend(ag_place where, data_loader *l, data_batch *batch)
         }
         l->lent = -1;
     }
+    l->resumed = false;
     if (l->next >= l->batches) {
+        l->over = true;
         return false;
     }
     if (!batch_await(l)) {
@@ -415,6 +425,46 @@ bool data_loader_next_at(ag_place where, data_loader *loader, data_batch *batch)
     bool more = batch_lend(where, loader, batch);
     ag_caller_set(before);
     return more;
+}
+
+/* ---- position -------------------------------------------------------------------------------- */
+
+/* What has been read of the epoch is not kept: its order is drawn again, from where the generator
+ * stood before it. */
+static void loader_visit(void *object, ag_state_visitor *v)
+{
+    data_loader *l = object;
+    if (loader_is_nil(l)) {
+        ag_error_raise(ag_caller(), AG_ERROR_STATE,
+                       "data_loader_stateful: the loader is nil: making it failed");
+        return;
+    }
+    int64_t next = l->next;
+    bool over = l->over;
+    ag_rng rng = l->epoch_rng;
+    ag_state_same_int64(v, "set_size", l->set->n);
+    ag_state_same_int64(v, "batch", l->batch);
+    ag_state_same_int64(v, "batches", l->batches);
+    ag_state_same_int64(v, "shuffle", l->order != NULL);
+    ag_state_int64_in(v, "next", &next, 0, l->batches);
+    ag_state_bool(v, "over", &over);
+    ag_state_rng(v, "rng", &rng);
+    if (ag_state_loading(v)) {
+        thread_pause(l);
+        l->rng = rng;
+        if (epoch_begin(ag_caller(), l, next)) {
+            l->over = over;
+            l->resumed = !over && next > 0;
+        } else {
+            l->next = l->batches;
+        }
+    }
+}
+
+ag_stateful data_loader_stateful(data_loader *loader)
+{
+    static const ag_stateful_type type = { sizeof(ag_stateful_type), "loader", loader_visit };
+    return ag_stateful_make(&type, loader);
 }
 
 int64_t data_loader_batches(const data_loader *loader)

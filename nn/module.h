@@ -127,6 +127,11 @@ AG_API ag_error nn_copy_state_at(ag_place where, nn_module *to, nn_module *from)
  * hyper-parameters are copied byte by byte. Only pointers that visit lists are led to the copies. */
 AG_API nn_module *nn_clone(nn_module *m);
 
+/* All that a resumed run needs of the tree (autograd/state.h): parameters and buffers under the names of nn_state(), each once;
+ * the generators of its layers; which parameters are frozen, and which modules are in training mode. The tree must be
+ * initialised before its state is taken or put back. */
+AG_API ag_stateful nn_stateful(nn_module *m);
+
 /* One hash over names and bits of the whole state. */
 AG_API uint64_t nn_hash(nn_module *m);
 

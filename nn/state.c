@@ -280,6 +280,65 @@ nn_module *nn_clone(nn_module *m)
     return root != NULL ? root : nn_module_nil(m->type);
 }
 
+/* ---- what a resumed run needs ---------------------------------------------------------------- */
+
+/* "0.weight" and "requires_grad". */
+static void group_bool(ag_state_visitor *v, const char *group, const char *name, bool *value)
+{
+    ag_state_group_begin(v, group);
+    ag_state_bool(v, name, value);
+    ag_state_group_end(v);
+}
+
+static void visit_entry(ag_state_visitor *v, const nn_entry *e)
+{
+    if (e->kind == NN_GENERATOR) {
+        ag_state_rng(v, e->name, e->rng);
+        return;
+    }
+    ag_state_tensor(v, e->name, *e->slot);
+    if (e->kind == NN_PARAMETER && ag_error_code() == AG_OK) {
+        bool requires_grad = ag_requires_grad(*e->slot);
+        group_bool(v, e->name, "requires_grad", &requires_grad);
+        if (ag_state_loading(v)) {
+            ag_set_requires_grad(*e->slot, requires_grad);
+        }
+    }
+}
+
+static void tree_visit(void *object, ag_state_visitor *v)
+{
+    static const char function[] = "nn_stateful";
+    if (nn_is_nil(object)) {
+        ag_error_raise(AG_HERE, AG_ERROR_STATE, "%s: the module is nil: making it failed",
+                       function);
+    }
+    if (!nn_usable(AG_HERE, function, object)) {
+        return;
+    }
+    nn_tree tree;
+    if (nn_tree_build(&tree, AG_HERE, function, object) && nn_tree_complete(&tree)) {
+        for (int64_t i = 0; i < tree.entries; i++) {
+            if (tree.entry[i].first == i) {
+                visit_entry(v, &tree.entry[i]);
+            }
+        }
+        for (int64_t i = 0; i < tree.members; i++) {
+            const nn_member *member = &tree.member[i];
+            if (member->first == i) {
+                group_bool(v, member->path, "training", &member->module->training);
+            }
+        }
+    }
+    nn_tree_free(&tree);
+}
+
+ag_stateful nn_stateful(nn_module *m)
+{
+    static const ag_stateful_type type = { sizeof(ag_stateful_type), "module", tree_visit };
+    return ag_stateful_make(&type, m);
+}
+
 /* ---- hash ------------------------------------------------------------------------------------ */
 
 /* FNV-1a. */

@@ -38,6 +38,16 @@ static bool adagrad_check(ag_place where, const char *function, const void *conf
            optim_check(where, function, "eps", c->eps, OPTIM_NOT_NEGATIVE);
 }
 
+static void adagrad_settings(void *config, ag_state_visitor *v)
+{
+    optim_adagrad_config *c = config;
+    optim_visit(v, "lr", &c->lr, OPTIM_NOT_NEGATIVE);
+    optim_visit(v, "lr_decay", &c->lr_decay, OPTIM_NOT_NEGATIVE);
+    optim_visit(v, "weight_decay", &c->weight_decay, OPTIM_NOT_NEGATIVE);
+    optim_visit(v, "initial_accumulator_value", &c->initial_accumulator_value, OPTIM_NOT_NEGATIVE);
+    optim_visit(v, "eps", &c->eps, OPTIM_NOT_NEGATIVE);
+}
+
 static int adagrad_states(const void *config)
 {
     (void)config;
@@ -50,13 +60,21 @@ static double adagrad_initial_state(const void *config)
     return c->initial_accumulator_value;
 }
 
+static const char *adagrad_state_name(const void *config, int k)
+{
+    (void)config, (void)k;
+    return "sum";
+}
+
 static const struct optim_rule adagrad = {
     .name = "optim_adagrad",
     .made_by_defaults = ADAGRAD_CONFIG,
     .config_bytes = sizeof(optim_adagrad_config),
     .lr_offset = offsetof(optim_adagrad_config, lr),
     .check = adagrad_check,
+    .settings = adagrad_settings,
     .states = adagrad_states,
+    .state_name = adagrad_state_name,
     .initial_state = adagrad_initial_state,
     .update_float = adagrad_float,
     .update_double = adagrad_double,

@@ -49,10 +49,26 @@ static bool adam_check(ag_place where, const char *function, const void *config)
            optim_check(where, function, "weight_decay", c->weight_decay, OPTIM_NOT_NEGATIVE);
 }
 
+static void adam_settings(void *config, ag_state_visitor *v)
+{
+    optim_adam_config *c = config;
+    optim_visit(v, "lr", &c->lr, OPTIM_NOT_NEGATIVE);
+    optim_visit(v, "beta1", &c->beta1, OPTIM_FRACTION);
+    optim_visit(v, "beta2", &c->beta2, OPTIM_FRACTION);
+    optim_visit(v, "eps", &c->eps, OPTIM_NOT_NEGATIVE);
+    optim_visit(v, "weight_decay", &c->weight_decay, OPTIM_NOT_NEGATIVE);
+}
+
 static int adam_states(const void *config)
 {
     (void)config;
     return 2;
+}
+
+static const char *adam_state_name(const void *config, int k)
+{
+    (void)config;
+    return k == 0 ? "exp_avg" : "exp_avg_sq";
 }
 
 static const struct optim_rule adam = {
@@ -61,7 +77,9 @@ static const struct optim_rule adam = {
     .config_bytes = sizeof(optim_adam_config),
     .lr_offset = offsetof(optim_adam_config, lr),
     .check = adam_check,
+    .settings = adam_settings,
     .states = adam_states,
+    .state_name = adam_state_name,
     .update_float = adam_float,
     .update_double = adam_double,
 };
@@ -72,7 +90,9 @@ static const struct optim_rule adamw = {
     .config_bytes = sizeof(optim_adam_config),
     .lr_offset = offsetof(optim_adam_config, lr),
     .check = adam_check,
+    .settings = adam_settings,
     .states = adam_states,
+    .state_name = adam_state_name,
     .update_float = adam_float,
     .update_double = adam_double,
 };

@@ -29,8 +29,12 @@ struct optim_rule {
     size_t lr_offset; /* of the double `lr` in the config */
     /* Raises and returns false if a value is not allowed. */
     bool (*check)(ag_place where, const char *function, const void *config);
+    /* Lists every field of the config but made_by_defaults, with optim_visit() and ag_state_bool(). */
+    void (*settings)(void *config, ag_state_visitor *v);
     /* How many numbers of state an element has. */
     int (*states)(const void *config);
+    /* What PyTorch calls number k of them: "exp_avg". */
+    const char *(*state_name)(const void *config, int k);
     /* What the state is before the first step; NULL: zero. */
     double (*initial_state)(const void *config);
     /* The update loop for each type. It sees long runs in pieces, so an element's update depends on
@@ -52,11 +56,15 @@ enum optim_range {
 bool optim_check(ag_place where, const char *function, const char *field, double value,
                  enum optim_range range);
 
+/* Lists a config's value, which must be in the range if it comes from a file. */
+void optim_visit(ag_state_visitor *v, const char *field, double *value, enum optim_range range);
+
 /* ---- the optimizer ------------------------------------------------------------------------- */
 
 struct optim_parameter {
     ag_tensor tensor;
     ag_leaf_raw raw; /* valid only while a call has just asked for it */
+    char *name;      /* distinct within the optimizer */
     int64_t steps;   /* updates so far */
     size_t offset;   /* bytes of the group's parameters before this one: where its state is */
 };

@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,9 +63,43 @@ static bool check_config(ag_place where, const char *function, const struct opti
 
 static void group_free(struct optim_group *group)
 {
+    for (int64_t i = 0; group->parameters != NULL && i < group->count; i++) {
+        free(group->parameters[i].name);
+    }
     free(group->config);
     free(group->state);
     free(group->parameters);
+}
+
+/* How many of the group's first parameters have that name, with a number behind it or without. */
+static int64_t count_name(const struct optim_group *group, int64_t count, const char *name)
+{
+    size_t length = strlen(name);
+    int64_t found = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const char *other = group->parameters[i].name;
+        found +=
+            strncmp(other, name, length) == 0 && (other[length] == '\0' || other[length] == '#');
+    }
+    return found;
+}
+
+/* "weight", or "weight#2" if a parameter has that name already. NULL without memory. */
+static char *distinct_name(const optim *o, const struct optim_group *group, int64_t count,
+                           const char *name)
+{
+    int64_t before = count_name(group, count, name);
+    for (int k = 0; k < o->group_count; k++) {
+        before += count_name(&o->groups[k], o->groups[k].count, name);
+    }
+    size_t bytes = strlen(name) + 24;
+    char *copy = malloc(bytes);
+    if (copy != NULL && before == 0) {
+        strcpy(copy, name);
+    } else if (copy != NULL) {
+        snprintf(copy, bytes, "%s#%lld", name, (long long)before + 1);
+    }
+    return copy;
 }
 
 static bool group_has(const struct optim_group *group, int64_t count, ag_tensor t)
@@ -124,6 +159,12 @@ static bool group_add_parameter(ag_place where, const char *function, const opti
     }
     struct optim_parameter *p = &group->parameters[i];
     *p = (struct optim_parameter){ .tensor = t, .offset = group->state_bytes };
+    p->name = distinct_name(o, group, i, name);
+    if (p->name == NULL) {
+        ag_error_raise(where, AG_ERROR_MEMORY, "%s: no memory for the name of parameter %lld",
+                       function, number);
+        return false;
+    }
     if (!ag_leaf_raw_get(where, t, &p->raw)) {
         return false;
     }

@@ -91,6 +91,11 @@ AG_API double optim_clip_grad_norm(optim *o, double max_norm);
 /* Clamps every gradient element to [-max, max]. */
 AG_API void optim_clip_grad_value(optim *o, double max);
 
+/* All that a resumed run needs of the optimizer (autograd/state.h), as PyTorch's state_dict: its kind, the settings of every
+ * group, and for each parameter by name how often it was updated and its averages ("state.0.weight.exp_avg"). The settings
+ * that are put back are the saved ones, as in PyTorch. A parameter whose name an earlier one has, too, is "name#2". */
+AG_API ag_stateful optim_stateful(optim *o);
+
 AG_API void optim_free(optim *o); /* NULL is fine */
 
 /* Errors of the functions that take no place name the line of the call, too. */

@@ -68,10 +68,27 @@ static bool rmsprop_check(ag_place where, const char *function, const void *conf
            optim_check(where, function, "momentum", c->momentum, OPTIM_NOT_NEGATIVE);
 }
 
+static void rmsprop_settings(void *config, ag_state_visitor *v)
+{
+    optim_rmsprop_config *c = config;
+    optim_visit(v, "lr", &c->lr, OPTIM_NOT_NEGATIVE);
+    optim_visit(v, "alpha", &c->alpha, OPTIM_FRACTION);
+    optim_visit(v, "eps", &c->eps, OPTIM_NOT_NEGATIVE);
+    optim_visit(v, "weight_decay", &c->weight_decay, OPTIM_NOT_NEGATIVE);
+    optim_visit(v, "momentum", &c->momentum, OPTIM_NOT_NEGATIVE);
+    ag_state_bool(v, "centered", &c->centered);
+}
+
 static int rmsprop_states(const void *config)
 {
     const optim_rmsprop_config *c = config;
     return 1 + (c->centered ? 1 : 0) + (c->momentum > 0 ? 1 : 0);
+}
+
+static const char *rmsprop_state_name(const void *config, int k)
+{
+    const optim_rmsprop_config *c = config;
+    return k == 0 ? "square_avg" : k == 1 && c->centered ? "grad_avg" : "momentum_buffer";
 }
 
 static const struct optim_rule rmsprop = {
@@ -80,7 +97,9 @@ static const struct optim_rule rmsprop = {
     .config_bytes = sizeof(optim_rmsprop_config),
     .lr_offset = offsetof(optim_rmsprop_config, lr),
     .check = rmsprop_check,
+    .settings = rmsprop_settings,
     .states = rmsprop_states,
+    .state_name = rmsprop_state_name,
     .update_float = rmsprop_float,
     .update_double = rmsprop_double,
 };

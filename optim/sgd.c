@@ -64,10 +64,26 @@ static bool sgd_check(ag_place where, const char *function, const void *config)
     return true;
 }
 
+static void sgd_settings(void *config, ag_state_visitor *v)
+{
+    optim_sgd_config *c = config;
+    optim_visit(v, "lr", &c->lr, OPTIM_NOT_NEGATIVE);
+    optim_visit(v, "momentum", &c->momentum, OPTIM_NOT_NEGATIVE);
+    optim_visit(v, "dampening", &c->dampening, OPTIM_FINITE);
+    optim_visit(v, "weight_decay", &c->weight_decay, OPTIM_NOT_NEGATIVE);
+    ag_state_bool(v, "nesterov", &c->nesterov);
+}
+
 static int sgd_states(const void *config)
 {
     const optim_sgd_config *c = config;
     return c->momentum == 0 ? 0 : 1;
+}
+
+static const char *sgd_state_name(const void *config, int k)
+{
+    (void)config, (void)k;
+    return "momentum_buffer";
 }
 
 static const struct optim_rule sgd = {
@@ -76,7 +92,9 @@ static const struct optim_rule sgd = {
     .config_bytes = sizeof(optim_sgd_config),
     .lr_offset = offsetof(optim_sgd_config, lr),
     .check = sgd_check,
+    .settings = sgd_settings,
     .states = sgd_states,
+    .state_name = sgd_state_name,
     .update_float = sgd_float,
     .update_double = sgd_double,
 };
