@@ -309,7 +309,8 @@ static bool read_header(struct reader *r, data_table *t)
                        r->size == 0 ? "is empty" : "has empty lines only");
         return false;
     }
-    if (r->size >= 2 && (memcmp(r->bytes, "\xff\xfe", 2) == 0 || memcmp(r->bytes, "\xfe\xff", 2) == 0)) {
+    if (r->size >= 2 &&
+        (memcmp(r->bytes, "\xff\xfe", 2) == 0 || memcmp(r->bytes, "\xfe\xff", 2) == 0)) {
         ag_error_raise(r->where, AG_ERROR_FORMAT, "%s: %s: the file is UTF-16; UTF-8 is read",
                        r->function, r->path);
         return false;
@@ -678,8 +679,8 @@ static bool types_fit(struct reader *r, data_table *t)
                 return false;
             }
             t->column[c].text = t->column[c].text || list == 1;
-            if (list == 1 && data_words_have(&r->numbers, t->column[c].name,
-                                             strlen(t->column[c].name))) {
+            if (list == 1 &&
+                data_words_have(&r->numbers, t->column[c].name, strlen(t->column[c].name))) {
                 ag_error_raise(r->where, AG_ERROR_VALUE,
                                "%s: %s: column \"%.200s\" cannot be both numbers and text",
                                r->function, r->path, t->column[c].name);

@@ -190,10 +190,9 @@ static double convert_long(const char *digits, int n, int64_t e)
 
 /* ---- numbers of up to 19 digits -------------------------------------------------------------- */
 
-static const double exact_power[EXACT_POWER + 1] = {
-    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
-};
+static const double exact_power[EXACT_POWER + 1] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
 
 #ifdef AG_UINT128
 static double convert_wide(uint64_t w, int64_t e)

@@ -65,9 +65,9 @@ AG_API int64_t data_table_line(const data_table *table, int64_t row);
 typedef enum data_missing {
     DATA_MISSING_ERROR,    /* an error that names the line and the column */
     DATA_MISSING_DROP,     /* the row is left out; data_table_config.dropped counts */
-    DATA_MISSING_MEAN,     /* the mean of the column's other values; of text, the most frequent (the first of several) */
-    DATA_MISSING_MEDIAN,   /* the median; of text, the most frequent (the first of several) */
-    DATA_MISSING_CONSTANT, /* data_table_config.fill; of text, fill_text */
+    DATA_MISSING_MEAN,     /* the mean of the column's other values; in a category the most frequent level (the first of several) */
+    DATA_MISSING_MEDIAN,   /* the median; in a category likewise */
+    DATA_MISSING_CONSTANT, /* data_table_config.fill, or fill_text, which becomes a level of categories with missing values */
     DATA_MISSING_KEEP      /* NaN, for data_imputer(), which is fitted on the training part alone; zeros in one-hot columns */
 } data_missing;
 
@@ -81,12 +81,12 @@ typedef struct data_table_config {
     const char *one_hot; /* columns of x or y that are categories: a 0 or 1 for each level; "*": all of x that are text */
     const char *index;   /* columns of x or y that are categories: the index of the level as a number; "*" likewise */
     ag_dtype dtype;      /* of inputs, and of targets that are no classes: AG_FLOAT32 (default) or AG_FLOAT64 */
-    data_missing missing;         /* default DATA_MISSING_ERROR; a missing y is an error unless its row is dropped */
-    double fill;                  /* for DATA_MISSING_CONSTANT; default 0 */
-    const char *fill_text;        /* for DATA_MISSING_CONSTANT; default "missing" */
-    const data_table *fitted;     /* takes levels, means and medians from this table (columns by name), as the rows of a test
+    data_missing missing; /* default DATA_MISSING_ERROR; a missing y is an error unless its row is dropped */
+    double fill;          /* for DATA_MISSING_CONSTANT; default 0 */
+    const char *fill_text; /* for DATA_MISSING_CONSTANT; default "missing" */
+    const data_table *fitted; /* takes levels, means and medians from this table (columns by name), as the rows of a test
                                    * file must; another level is an error. Default NULL: the table itself */
-    int64_t *dropped;             /* if not NULL: receives how many rows were left out */
+    int64_t *dropped; /* if not NULL: receives how many rows were left out */
 } data_table_config;
 
 AG_API data_table_config data_table_defaults(void);

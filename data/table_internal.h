@@ -16,7 +16,7 @@ struct data_column {
     char **level;   /* in ascending order */
     int64_t levels;
     int64_t missing;
-    int64_t odd_line;       /* where the first field that is no number stands; 0: text was asked for */
+    int64_t odd_line; /* where the first field that is no number stands; 0: text was asked for */
     char odd[DATA_SNIPPET]; /* and what it is */
 };
 
@@ -32,7 +32,6 @@ data_table *data_table_nil(void);
 data_table *data_csv_load(ag_place where, const char *function, const char *path,
                           const data_csv_config *config);
 
-double data_nan(void);
 /* The beginning of a text, in quotes, for a message. */
 const char *data_snippet(const char *text, size_t n, char snippet[DATA_SNIPPET]);
 
