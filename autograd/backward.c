@@ -212,6 +212,31 @@ static void contribute(ag_sweep *s, struct edge e, ag_value *g)
     }
 }
 
+/* Whether somebody looks at the gradient of a node's output: a hook, ag_retain_grad(), ag_grad(). */
+static bool is_seen(const ag_node *node, int output)
+{
+    return node->hooks != NULL || node->output[output]->retain_grad || (node->targets >> output & 1) != 0;
+}
+
+/* A gradient of zeros arrives. Where nobody sees it there is nothing to compute, only that it came. */
+static void contribute_zero(ag_sweep *s, struct edge e)
+{
+    bool accumulate;
+    if (to_leaf(s, e)) {
+        const ag_value *grad = leaf_buffer(s, e.value, &accumulate);
+        if (grad != NULL && !accumulate) {
+            memset(ag_value_data(grad), 0, (size_t)grad->numel * ag_dtype_size((ag_dtype)grad->dtype));
+        }
+    } else if (*pending_slot(e) == NULL && (e.producer == NULL || is_seen(e.producer, e.output))) {
+        ag_tensor zeros = ag_zeros(ag_value_shape_of(e.value), (ag_dtype)e.value->dtype);
+        if (!ag_is_nil(zeros)) {
+            contribute(s, e, ag_peek(zeros));
+        }
+    } else {
+        announce(s, e);
+    }
+}
+
 /* ---- what rules ask ------------------------------------------------------------------------------------------------------------ */
 
 int ag_sweep_count(const ag_sweep *s)
@@ -385,6 +410,19 @@ void ag_sweep_add(ag_sweep *s, int i, ag_tensor g)
         return;
     }
     contribute(s, edge_of_input(&s->node->input[i]), gv);
+}
+
+void ag_sweep_zero(ag_sweep *s, int i)
+{
+    if (!ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
+        return;
+    }
+    const ag_value *v = s->node->input[i].value;
+    if (AG_UNLIKELY(s->collected != NULL)) {
+        ag_sweep_add(s, i, ag_zeros(ag_value_shape_of(v), (ag_dtype)v->dtype));
+        return;
+    }
+    contribute_zero(s, edge_of_input(&s->node->input[i]));
 }
 
 bool ag_sweep_own_grad(ag_sweep *s, int i, ag_array *grad)
@@ -631,6 +669,29 @@ static bool has_node_hook(const ag_node *node)
     return h != NULL;
 }
 
+/* Whether anything but zeros has arrived. */
+static bool has_gradient(const ag_node *node)
+{
+    for (int i = 0; i < node->outputs; i++) {
+        if (node->pending_grad[i] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Rules are linear in what arrives: zeros stay zeros. */
+static void visit_with_zeros(ag_sweep *s, ag_node *node)
+{
+    s->node = node;
+    for (int i = 0; i < node->inputs; i++) {
+        ag_sweep_zero(s, i);
+    }
+    if (!s->retain && ag_error_code() == AG_OK) {
+        ag_node_free(node, s->where);
+    }
+}
+
 static void visit(ag_sweep *s, ag_node *node)
 {
     ag_context *ctx = s->ctx;
@@ -677,7 +738,11 @@ static void sweep_over(ag_sweep *s, int64_t first, int64_t last)
         if (node->pending) {
             node->pending = false;
             s->remaining--;
-            visit(s, node);
+            if (AG_UNLIKELY(!has_gradient(node))) {
+                visit_with_zeros(s, node);
+            } else {
+                visit(s, node);
+            }
         }
     }
 }

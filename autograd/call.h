@@ -6,7 +6,7 @@
 
 #include "internal.h"
 
-#define AG_CALL_WORKS 8
+#define AG_CALL_WORKS 12
 #define AG_CALL_TEXTS 6
 
 /* One application of an operation. */

@@ -116,6 +116,8 @@ AG_API bool ag_sweep_recording(const ag_sweep *sweep);            /* whether the
 /* Contributes g to the gradient of input i; g may have the input's shape or one that broadcasting made of it (then it is
  * summed back). Does nothing if input i wants none. */
 AG_API void ag_sweep_add(ag_sweep *sweep, int i, ag_tensor g);
+/* Says that the gradient of input i is zero, which is a gradient and not the absence of one; nothing is computed for it. */
+AG_API void ag_sweep_zero(ag_sweep *sweep, int i);
 /* Contributes g to the part of input i's gradient that starts at start[d] with step[d] in each dimension d. */
 AG_API void ag_sweep_add_at(ag_sweep *sweep, int i, const int64_t *start, const int64_t *step, ag_tensor g);
 /* Contributes the matrix product a b (two dimensions each) to a two-dimensional input i; when not recording, straight into

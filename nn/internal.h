@@ -119,6 +119,24 @@ void nn_tree_set_initialised(nn_tree *tree);
 /* nn_state() in the name of another function. */
 ag_list *nn_state_for(const char *function, nn_module *m);
 
+/* ---- forwards with several inputs or results (call.c) ---------------------------------------- */
+
+typedef struct nn_call {
+    nn_module *module;
+    ag_place before;
+    ag_frame frame;
+} nn_call;
+
+/* Opens the frame and the label of m's forward, with `where` as the line of errors; to be ended with
+ * what stays. False after raising, and for a nil module or a sticky error: then nothing is open. */
+bool nn_call_begin(nn_call *call, ag_place where, const char *function, nn_module *m);
+void nn_call_end(nn_call *call, int n, const ag_tensor *results);
+/* "nn_rnn_forward: needs an RNN, LSTM or GRU, got Linear(…)" */
+void nn_call_wrong_type(ag_place where, const char *function, const char *needed, const nn_module *m);
+
+/* What made_by_defaults holds in a config of a layer that came from its defaults function. */
+#define NN_MADE_BY_DEFAULTS 0x6e6e6c79u
+
 /* ---- for layers ------------------------------------------------------------------------------ */
 
 /* Initialisers for visit functions. */

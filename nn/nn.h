@@ -5,5 +5,6 @@
 #include "module.h"
 #include "init.h"
 #include "layers.h"
+#include "recurrent.h"
 
 #endif

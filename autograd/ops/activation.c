@@ -27,6 +27,7 @@ static void relu_slope_backward(ag_sweep *s)
     if (ag_sweep_wants(s, 0)) {
         ag_sweep_add(s, 0, relu_slope(ag_sweep_grad(s, 0), ag_sweep_input(s, 1)));
     }
+    ag_sweep_zero(s, 1);
 }
 
 AG_OP(relu_slope){SLOPE(relu_slope, y, AG_SAVE_INPUT(1)), .formula = "g = dy [y > 0]", .derivative = "ddy = dg [y > 0]",
@@ -151,6 +152,7 @@ static void leaky_relu_slope_backward(ag_sweep *s)
     if (ag_sweep_wants(s, 0)) {
         ag_sweep_add(s, 0, leaky_relu_slope(ag_sweep_grad(s, 0), ag_sweep_input(s, 1), ag_sweep_params(s)));
     }
+    ag_sweep_zero(s, 1);
 }
 
 AG_OP(leaky_relu_slope){SLOPE(leaky_relu_slope, x, AG_SAVE_INPUT(1)), .params = sizeof(struct slope),

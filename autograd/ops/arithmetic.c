@@ -520,7 +520,7 @@ static void pow_scalar_backward(ag_sweep *s)
     const struct number *p = ag_sweep_params(s);
     ag_tensor dy = ag_sweep_grad(s, 0);
     if (p->value == 0) { /* x^-1 would be infinite at 0, and its product with 0 NaN */
-        ag_sweep_add(s, 0, ag_mul_scalar(dy, 0));
+        ag_sweep_zero(s, 0);
         return;
     }
     ag_sweep_add(s, 0, ag_mul(dy, ag_mul_scalar(ag_pow_scalar(ag_sweep_input(s, 0), p->value - 1), p->value)));

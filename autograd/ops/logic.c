@@ -14,7 +14,7 @@
 
 static void step_backward(ag_sweep *s)
 {
-    ag_sweep_add(s, 0, ag_zeros_like(ag_sweep_grad(s, 0)));
+    ag_sweep_zero(s, 0);
 }
 
 #define STEP(op, text, f32, f64)                                                                                      \

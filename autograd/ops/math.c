@@ -181,7 +181,7 @@ UNARY_FLOAT(sign, x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f, x > 0 ? 1.0 : x < 0 ? -1.
 
 static void sign_backward(ag_sweep *s)
 {
-    ag_sweep_add(s, 0, ag_mul_scalar(ag_sweep_grad(s, 0), 0));
+    ag_sweep_zero(s, 0);
 }
 
 AG_OP(sign){ELEMENTWISE(sign, 1, AG_SAVE_NOTHING), .formula = "y = sign(x)", .derivative = "dx = 0", FLOAT_LOOPS(sign)};

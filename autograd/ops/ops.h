@@ -15,6 +15,7 @@
 #include "reshape.h"
 #include "index.h"
 #include "product.h"
+#include "recurrent.h"
 #include "conv.h"
 #include "pool.h"
 #include "image.h"

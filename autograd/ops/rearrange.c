@@ -9,7 +9,8 @@
 
 /* ---- repeat, tile, repeat_interleave: through a view that is expanded ------------------------------------------------------------ */
 
-/* x with dimension d repeated as a whole, or element by element: (outer, n inner) or (outer n, inner) is expanded. */
+/* x with dimension d repeated as a whole, or element by element: (outer, n inner) or (outer n, inner) is expanded. The result is
+ * a copy also where it could be seen in x's elements: what repeats may be changed in place. */
 static ag_tensor repeat_dim(ag_place where, ag_tensor x, int d, int64_t times, bool elements)
 {
     ag_shape shape = ag_shape_of(x);
@@ -22,7 +23,7 @@ static ag_tensor repeat_dim(ag_place where, ag_tensor x, int d, int64_t times, b
     int64_t before = elements ? outer * n : outer, after = elements ? inner : n * inner;
     x = ag_reshape_at(where, x, AG_SHAPE(before, 1, after));
     x = ag_expand_at(where, x, AG_SHAPE(before, times, after));
-    return ag_reshape_at(where, x, shape);
+    return ag_reshape_at(where, times == 1 ? x : ag_contiguous_at(where, x), shape);
 }
 
 static ag_tensor repeat(ag_place where, const char *function, ag_tensor x, ag_shape repeats)

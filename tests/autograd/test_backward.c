@@ -713,8 +713,51 @@ START_TEST(a_zero_derivative_is_zeros)
 }
 END_TEST
 
+static ag_tensor twice(ag_tensor g, void *user)
+{
+    ag_keep((ag_tensor *)user, g);
+    return ag_mul_scalar(g, 2);
+}
+
+/* The slope of relu does not move with its input: second derivatives are zeros, all the way down, as PyTorch's are. */
+START_TEST(zeros_go_through_the_graph)
+{
+    ag_tensor w = leaf64(AG_SHAPE(2), 0.5, -1.5), b = leaf64(AG_SHAPE(2), 1, 2), x = leaf64(AG_SHAPE(2), 3, 4), g[2], seen = AG_NONE;
+    ag_begin(&scope);
+    ag_tensor h = ag_tanh(ag_add(ag_mul(w, x), b));
+    ag_tensor y = ag_leaky_relu(ag_relu(h), 0.1);
+    ag_backward_config config = ag_backward_defaults();
+    config.create_graph = true;
+    ck_assert_int_eq(ag_grad(ag_sum(y), 1, &h, g, config), AG_OK);
+    assert_values(g[0], 1, 0);
+    ck_assert(ag_requires_grad(g[0]));
+    ag_tensor slope = ag_sum(g[0]), both[] = {b, h};
+    config.create_graph = false;
+    config.retain_graph = true;
+    ck_assert_int_eq(ag_grad(slope, 2, both, g, config), AG_OK);
+    assert_values(g[0], 0, 0);
+    assert_values(g[1], 0, 0);
+    ag_register_hook(h, twice, &seen);
+    ag_backward_with(slope, config);
+    assert_values(ag_grad_of(w), 0, 0);
+    assert_values(ag_grad_of(b), 0, 0);
+    assert_values(seen, 0, 0);
+    /* Zeros and a gradient make the gradient. */
+    ag_zero_grad(b);
+    ag_backward(ag_add(slope, ag_sum(ag_mul_scalar(b, 3))));
+    assert_values(ag_grad_of(b), 3, 3);
+    assert_no_error();
+    ag_end(&scope);
+    ag_drop(&seen);
+    ag_drop(&w);
+    ag_drop(&b);
+    ag_drop(&x);
+}
+END_TEST
+
 static void add(TCase *tests)
 {
+    tcase_add_test(tests, zeros_go_through_the_graph);
     tcase_add_test(tests, gradients_accumulate_until_zeroed);
     tcase_add_test(tests, two_losses_add_up);
     tcase_add_test(tests, a_value_used_often_gets_the_sum);

@@ -284,6 +284,30 @@ START_TEST(the_handle_stays_and_the_numbers_move)
 }
 END_TEST
 
+/* What PyTorch copies is no view here either, although the elements would permit it. */
+START_TEST(repeated_elements_are_copies)
+{
+    ag_tensor x = leaf64(AG_SHAPE(1, 2), 3, 4);
+    ag_begin(&scope);
+    ag_tensor a = ag_clone(x);
+    ag_tensor copies[] = { ag_repeat(a, AG_SHAPE(2, 1)),           ag_repeat(a, AG_SHAPE(1, 1)),
+                           ag_repeat(a, AG_SHAPE(2, 1, 1)),        ag_tile(a, AG_SHAPE(2, 1)),
+                           ag_repeat_interleave(a, 2, 0),          ag_repeat_interleave(a, 1, 1),
+                           ag_repeat_interleave(ag_reshape(a, AG_SHAPE(2, 1)), 2, 1) };
+    ag_zero_(a);
+    for (int i = 0; i < 7; i++) {
+        ck_assert(ag_item(ag_max(copies[i])) == 4);
+        ag_add_scalar_(copies[i], 1);
+        ck_assert(ag_item(ag_max(copies[i])) == 5);
+    }
+    ag_backward(ag_sum(ag_mul(copies[0], copies[0])));
+    assert_values(ag_grad_of(x), 16, 20);
+    ag_end(&scope);
+    ag_drop(&x);
+    assert_no_error();
+}
+END_TEST
+
 START_TEST(a_view_of_a_constant_learns_that_it_requires_a_gradient)
 {
     ag_tensor w = leaf64(AG_SHAPE(2), 3, 4);
@@ -451,6 +475,7 @@ static void add(TCase *tests)
 {
     tcase_add_loop_test(tests, gradients_are_pytorchs, 0, SCENARIOS);
     tcase_add_test(tests, the_handle_stays_and_the_numbers_move);
+    tcase_add_test(tests, repeated_elements_are_copies);
     tcase_add_test(tests, a_view_of_a_constant_learns_that_it_requires_a_gradient);
     tcase_add_test(tests, leaves_change_in_no_grad_scopes);
     tcase_add_test(tests, gradients_can_be_scaled_by_hand);

@@ -541,7 +541,7 @@ START_TEST(what_cannot_be_an_operation_is_refused)
         op->shape = shape_of_third);
     BAD(AG_ERROR_SHAPE, "ag_twice: the result (1099511627776,1099511627776) would have more elements than memory can hold", 1,
         op->shape = shape_far_too_large);
-    BAD(AG_ERROR_MEMORY, "ag_twice: more than 8 work buffers", 1, op->forward = greedy);
+    BAD(AG_ERROR_MEMORY, "ag_twice: more than 12 work buffers", 1, op->forward = greedy);
     BAD(AG_ERROR_VALUE, "ag_twice: 8 inputs; loops take up to 5", 8, op->forward = NULL; op->inputs = 8;
         op->loops[AG_FLOAT64] = cube_doubles);
     int64_t buffers = ag_memory().live_buffers;
