@@ -1,8 +1,18 @@
 #define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdbool.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform.h"
@@ -30,6 +40,13 @@ int platform_processors(void)
     return n < 1 ? 1 : (int)n;
 }
 
+double platform_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 static pthread_key_t key[PLATFORM_EXITS];
 static bool key_made[PLATFORM_EXITS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -55,4 +72,160 @@ void platform_lock(void)
 void platform_unlock(void)
 {
     pthread_mutex_unlock(&lock);
+}
+
+/* ---- folders ------------------------------------------------------------------------------------------------------- */
+
+/* Note [One writer a folder]
+ * A lock on the folder, which ends with the process however that ends, says that nobody else writes into it: so a temporary file
+ * that is found there is nobody's, and may be removed. File systems without locks (some that are mounted from elsewhere) are
+ * used without. */
+int platform_folder_take(const char *path, const char **reason)
+{
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+        *reason = strerror(errno);
+        return -1;
+    }
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) {
+        *reason = strerror(errno);
+        return -1;
+    }
+    if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        *reason = "another run saves there";
+        close(descriptor);
+        return -1;
+    }
+    return descriptor;
+}
+
+void platform_folder_leave(int descriptor)
+{
+    close(descriptor); /* and with it the lock */
+}
+
+bool platform_folder_each(const char *path, void (*each)(const char *name, void *user), void *user,
+                          const char **reason)
+{
+    DIR *folder = opendir(path);
+    if (folder == NULL) {
+        *reason = strerror(errno);
+        return false;
+    }
+    struct dirent *entry;
+    errno = 0;
+    while ((entry = readdir(folder)) != NULL) {
+        each(entry->d_name, user);
+        errno = 0;
+    }
+    int problem = errno;
+    closedir(folder);
+    *reason = strerror(problem);
+    return problem == 0;
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+bool platform_file_begin(struct platform_file *file, const char *path, const char **reason)
+{
+    static atomic_uint serial;
+    size_t room = strlen(path) + 64;
+    *file = (struct platform_file){ -1, 0, strdup(path), malloc(room) };
+    if (file->path != NULL && file->temporary != NULL) {
+        snprintf(file->temporary, room, "%s.%ld-%u" PLATFORM_PART, path, (long)getpid(),
+                 atomic_fetch_add(&serial, 1));
+        file->descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (file->descriptor >= 0) {
+            return true;
+        }
+    }
+    *reason = strerror(errno);
+    free(file->path);
+    free(file->temporary);
+    return false;
+}
+
+bool platform_file_write(struct platform_file *file, const void *bytes, size_t n)
+{
+    const char *at = bytes;
+    while (n > 0) {
+        ssize_t written = write(file->descriptor, at, n);
+        if (written < 0 && errno != EINTR) {
+            file->problem = errno;
+            return false;
+        }
+        at += written > 0 ? written : 0;
+        n -= written > 0 ? (size_t)written : 0;
+    }
+    return true;
+}
+
+/* After the rename, so that a power cut does not undo it. */
+static bool sync_folder_of(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (slash != NULL) {
+        slash[slash == path ? 1 : 0] = '\0';
+    }
+    int folder = open(slash != NULL ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) {
+        return false;
+    }
+    bool good = fsync(folder) == 0 || errno == EINVAL; /* some file systems cannot, and need not */
+    close(folder);
+    return good;
+}
+
+bool platform_file_end(struct platform_file *file, bool complete, const char **reason)
+{
+    bool good = complete && fsync(file->descriptor) == 0;
+    int problem = good ? 0 : file->problem != 0 ? file->problem : errno;
+    if (close(file->descriptor) != 0 && good) {
+        good = false;
+        problem = errno;
+    }
+    if (good && rename(file->temporary, file->path) != 0) {
+        good = false;
+        problem = errno;
+    }
+    if (!good) {
+        unlink(file->temporary);
+    } else if (!sync_folder_of(file->path)) {
+        good = false;
+        problem = errno;
+    }
+    free(file->path);
+    free(file->temporary);
+    *reason = strerror(problem);
+    return good;
+}
+
+bool platform_view_open(struct platform_view *view, const char *path, const char **reason)
+{
+    *view = (struct platform_view){ NULL, 0 };
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat s;
+    void *bytes = NULL;
+    bool good = descriptor >= 0 && fstat(descriptor, &s) == 0;
+    if (good && s.st_size > 0) {
+        bytes = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+        good = bytes != MAP_FAILED;
+    }
+    if (good) {
+        *view = (struct platform_view){ bytes, (size_t)s.st_size };
+    } else {
+        *reason = strerror(errno);
+    }
+    if (descriptor >= 0) {
+        close(descriptor);
+    }
+    return good;
+}
+
+void platform_view_close(struct platform_view *view)
+{
+    if (view->bytes != NULL) {
+        munmap((void *)(uintptr_t)view->bytes, view->length);
+    }
+    *view = (struct platform_view){ NULL, 0 };
 }

@@ -2,21 +2,50 @@
 #ifndef WENGERT_AUTOGRAD_PLATFORM_H
 #define WENGERT_AUTOGRAD_PLATFORM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 void *platform_aligned_alloc(size_t bytes); /* 64-byte aligned; NULL if there is no memory */
 void platform_aligned_free(void *block);
 int platform_processors(void); /* that this process may use */
+double platform_seconds(void); /* of a clock that only goes forward */
 
 /* Runs `destroy` with the pointer when the thread that set it ends. Each purpose has one destroy function; the order between
  * purposes is open, and a destroy function may set the other purpose's pointer anew. */
-enum platform_exit {
-    PLATFORM_EXIT_TAPE,
-    PLATFORM_EXIT_POOL,
-    PLATFORM_EXITS
-};
+enum platform_exit { PLATFORM_EXIT_TAPE, PLATFORM_EXIT_POOL, PLATFORM_EXITS };
 void platform_at_thread_exit(enum platform_exit purpose, void (*destroy)(void *), void *pointer);
 void platform_lock(void); /* one lock for the rare shared tables */
 void platform_unlock(void);
+
+/* ---- folders ---------------------------------------------------------------------------------- */
+
+/* Makes the folder if need be, and takes it for this process until platform_folder_leave(). Returns a descriptor, or -1 and a reason. */
+int platform_folder_take(const char *path, const char **reason);
+void platform_folder_leave(int descriptor);
+/* Calls `each` with every name in the folder. False and a reason if it cannot be read. */
+bool platform_folder_each(const char *path, void (*each)(const char *name, void *user), void *user,
+                          const char **reason);
+/* ---- files ----------------------------------------------------------------------------------- */
+
+/* A file that appears whole or not at all: written beside its place, brought to the disk, renamed, and the folder brought to the
+ * disk. All return false with a reason; nothing is left behind then. */
+struct platform_file {
+    int descriptor;
+    int problem; /* errno of the first write that failed */
+    char *path, *temporary;
+};
+#define PLATFORM_PART ".part" /* how the names of unfinished files end */
+bool platform_file_begin(struct platform_file *file, const char *path, const char **reason);
+bool platform_file_write(struct platform_file *file, const void *bytes, size_t n);
+/* `complete`: all was written; else the file is dropped. */
+bool platform_file_end(struct platform_file *file, bool complete, const char **reason);
+
+/* The bytes of a file, in memory that the system fills when they are read. */
+struct platform_view {
+    const unsigned char *bytes;
+    size_t length;
+};
+bool platform_view_open(struct platform_view *view, const char *path, const char **reason);
+void platform_view_close(struct platform_view *view);
 
 #endif

@@ -8,6 +8,7 @@
 #define WENGERT_DATA_DATA_H
 
 #include "../autograd/autograd.h"
+#include "checkpoint.h"
 #include "image.h"
 #include "split.h"
 #include "table.h"

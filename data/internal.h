@@ -5,6 +5,7 @@
 #define WENGERT_DATA_INTERNAL_H
 
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "data.h"
 
@@ -75,6 +76,9 @@ data_set *data_subset_make(ag_place where, const char *function, data_set *set, 
 
 /* data_idx_read() in the name of the function that the user called. */
 ag_error data_idx_load(ag_place where, const char *function, const char *path, data_idx *idx);
+/* A new file beside `path`, so that renaming it cannot cross file systems; *name is its name, to be freed, also on failure.
+ * Exclusive: two writers never share one. NULL, and errno, if there can be none. */
+FILE *data_open_beside(const char *path, char **name);
 /* "60000 x 28 x 28" into text. */
 #define DATA_SIZES_TEXT 192
 const char *data_sizes_format(int ndim, const int64_t *size, char text[DATA_SIZES_TEXT]);

@@ -6,6 +6,7 @@
  * comes about (forward); names, initialisation, counting, cloning, train and eval mode follow from
  * that.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,6 +19,7 @@
 #include "common/evaluate.h"
 #include "common/files.h"
 #include "common/options.h"
+#include "common/saving.h"
 
 /* ---- y = x + scale * second(relu(first(x)))        x, y (N, width)    scale (width)
  * With scale 0 the block begins as the identity, so that a deep stack of them trains from the first
@@ -111,7 +113,20 @@ static int train_and_test(const struct options *options)
 
     ag_scope scope = { 0 };
     data_batch batch;
-    for (int step = 1; step <= options->steps; step++) {
+    int status = EXIT_FAILURE;
+    int64_t done = 0; /* steps */
+    struct saving saving;
+    if (!saving_begin(&saving, options)) {
+        goto cleanup;
+    }
+    saving_add(&saving, "model", nn_stateful(net));
+    saving_add(&saving, "optimizer", optim_stateful(opt));
+    saving_add(&saving, "digits", data_loader_stateful(train));
+    saving_add(&saving, "done", ag_stateful_int64(&done));
+    if (!saving_resume(&saving)) {
+        goto cleanup;
+    }
+    while (done < options->steps) {
         if (!data_loader_next(train, &batch)) { /* the epoch is over: begin the next */
             data_loader_rewind(train);
             if (!data_loader_next(train, &batch)) {
@@ -123,13 +138,21 @@ static int train_and_test(const struct options *options)
         optim_zero_grad(opt);
         ag_backward(loss);
         optim_step(opt);
-        if (step == 1 || step % 100 == 0 || step == options->steps) {
-            printf("step %4d  loss %.4f\n", step, ag_item(loss));
+        done++;
+        if (done == 1 || done % 100 == 0 || done == options->steps) {
+            printf("step %4lld  loss %.4f\n", (long long)done, ag_item(loss));
+        }
+        if (saving_step(&saving)) {
+            status = saving_status(&saving);
+            goto cleanup;
         }
     }
     ag_end(&scope);
+    if (saving_epoch(&saving)) { /* the end, so that a longer run can go on from here */
+        status = saving_status(&saving);
+        goto cleanup;
+    }
 
-    int status = EXIT_FAILURE;
     data_set *test_digits = digits_test(&digits);
     if (test_digits != NULL) {
         struct evaluation evaluation;
@@ -138,8 +161,13 @@ static int train_and_test(const struct options *options)
         data_loader_free(test);
         printf("\ntest accuracy %.2f %% (%lld of %lld digits)\n", 100 * evaluation.accuracy,
                (long long)evaluation.right, (long long)evaluation.samples);
+        printf("weights hash  %016" PRIx64 "\n", nn_hash(net));
         status = ag_exit_status();
     }
+
+cleanup:
+    ag_end(&scope);
+    saving_end(&saving);
     optim_free(opt);
     nn_free(net);
     data_loader_free(train);
@@ -152,8 +180,8 @@ int main(int argc, char **argv)
     struct options options = {
         .program = "custom_module",
         .purpose = "Trains a network of user-written residual blocks to read handwritten digits.",
-        .accepts =
-            OPTION_SEED | OPTION_THREADS | OPTION_STEPS | OPTION_BATCH | OPTION_LR | OPTION_DATA
+        .accepts = OPTION_SEED | OPTION_THREADS | OPTION_STEPS | OPTION_BATCH | OPTION_LR |
+                   OPTION_DATA | OPTION_SAVE
     };
     int status = options_parse(&options, argc, argv);
     if (status >= 0) {

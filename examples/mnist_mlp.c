@@ -22,6 +22,7 @@
 #include "common/options.h"
 #include "common/progress.h"
 #include "common/report.h"
+#include "common/saving.h"
 
 static int train_and_test(const struct options *options)
 {
@@ -65,6 +66,7 @@ static int train_and_test(const struct options *options)
     struct evaluation evaluation = { 0 };
     ag_scope step = { 0 };
     int status = EXIT_FAILURE;
+    struct saving saving = { 0 };
     if (!history_begin(&history, epochs, training_digits, validation_digits)) {
         fprintf(stderr, "%s: out of memory\n", options->program);
         goto cleanup;
@@ -74,8 +76,25 @@ static int train_and_test(const struct options *options)
     printf("at most %d epochs, batches of %lld, Adam with rate %g, seed %lld, %d threads\n\n",
            epochs, (long long)options->batch, options->lr, (long long)options->seed, ag_threads());
 
-    for (int epoch = 1; epoch <= epochs; epoch++) {
-        progress_begin(&progress, epoch, epochs, training_digits);
+    /* ---- What --save writes and --resume reads: all that changes while the network learns. */
+    int64_t epoch = 1;
+    progress_clear(&progress);
+    if (!saving_begin(&saving, options)) {
+        goto cleanup;
+    }
+    saving_add(&saving, "model", nn_stateful(net));
+    saving_add(&saving, "best", nn_stateful(best));
+    saving_add(&saving, "optimizer", optim_stateful(opt));
+    saving_add(&saving, "digits", data_loader_stateful(train));
+    saving_add(&saving, "epoch", ag_stateful_int64(&epoch));
+    saving_add(&saving, "progress", progress_stateful(&progress));
+    saving_add(&saving, "history", history_stateful(&history));
+    if (!saving_resume(&saving)) {
+        goto cleanup;
+    }
+
+    while (epoch <= epochs && !history.stopped) {
+        progress_begin(&progress, (int)epoch, epochs, training_digits);
         data_batch batch;
         data_loader_rewind(train);
         while (data_loader_next(train, &batch)) {
@@ -83,18 +102,22 @@ static int train_and_test(const struct options *options)
             ag_tensor scores = nn_forward(net, batch.x);        /* (n, 10) */
             ag_tensor loss = ag_cross_entropy(scores, batch.y); /* how far from the truth */
             optim_zero_grad(opt);
-            ag_backward(loss);                                  /* how each weight is to blame */
-            optim_step(opt);                                    /* a small step downhill */
+            ag_backward(loss); /* how each weight is to blame */
+            optim_step(opt);   /* a small step downhill */
 
             double loss_now = ag_item(loss);
             if (!isfinite(loss_now)) {
                 progress_end(&progress);
-                report_not_finite(options, loss_now, epoch, batch.index + 1);
+                report_not_finite(options, loss_now, (int)epoch, batch.index + 1);
                 goto cleanup;
             }
             /* (n): 1 where the best score is the right one */
             ag_tensor right = ag_eq(ag_argmax(scores, 1, false), batch.y);
             progress_add(&progress, batch.n, loss_now, (int64_t)ag_item(ag_sum(right)));
+            if (saving_step(&saving)) {
+                status = saving_status(&saving);
+                goto cleanup;
+            }
         }
         ag_end(&step);
 
@@ -106,7 +129,7 @@ static int train_and_test(const struct options *options)
             evaluate(net, validation, &evaluation);
             if (!isfinite(evaluation.loss)) {
                 progress_end(&progress);
-                report_not_finite(options, evaluation.loss, epoch, data_loader_batches(train));
+                report_not_finite(options, evaluation.loss, (int)epoch, data_loader_batches(train));
                 goto cleanup;
             }
             now.validation_loss = evaluation.loss;
@@ -123,7 +146,11 @@ static int train_and_test(const struct options *options)
             epoch < epochs) {
             history.stopped = true;
             printf("no better validation for %d epochs: stopped early\n", options->patience);
-            break;
+        }
+        epoch++;
+        if (saving_epoch(&saving)) {
+            status = saving_status(&saving);
+            goto cleanup;
         }
     }
     nn_copy_state(net, best);
@@ -147,6 +174,7 @@ static int train_and_test(const struct options *options)
 
 cleanup:
     ag_end(&step);
+    saving_end(&saving);
     history_free(&history);
     nn_free(best);
     optim_free(opt);

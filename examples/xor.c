@@ -13,6 +13,7 @@
 
 #include "common/files.h"
 #include "common/options.h"
+#include "common/saving.h"
 
 static const float inputs[4][2] = { { 0, 0 }, { 0, 1 }, { 1, 0 }, { 1, 1 } };
 static const float targets[4][1] = { { 0 }, { 1 }, { 1 }, { 0 } };
@@ -38,7 +39,7 @@ int main(int argc, char **argv)
         .program = "xor",
         .purpose =
             "Trains a 2-8-1 network on the exclusive or and shows the tape of its first step.",
-        .accepts = OPTION_SEED | OPTION_STEPS | OPTION_DOT
+        .accepts = OPTION_SEED | OPTION_STEPS | OPTION_DOT | OPTION_SAVE
     };
     int status = options_parse(&options, argc, argv);
     if (status >= 0) {
@@ -55,7 +56,21 @@ int main(int argc, char **argv)
     optim *opt = optim_sgd(nn_parameters(net), sgd);
 
     ag_scope scope = { 0 };
-    for (int step = 1; step <= options.steps; step++) {
+    int64_t step = 0; /* the last one that was done */
+    struct saving saving;
+    if (!saving_begin(&saving, &options)) {
+        status = EXIT_FAILURE;
+        goto cleanup;
+    }
+    saving_add(&saving, "model", nn_stateful(net));
+    saving_add(&saving, "optimizer", optim_stateful(opt));
+    saving_add(&saving, "step", ag_stateful_int64(&step));
+    if (!saving_resume(&saving)) {
+        status = EXIT_FAILURE;
+        goto cleanup;
+    }
+    while (step < options.steps) {
+        step++;
         ag_begin(&scope);
         ag_tensor x = ag_set_name(ag_from(AG_SHAPE(4, 2), AG_FLOAT32, inputs), "x");
         ag_tensor y = ag_set_name(ag_from(AG_SHAPE(4, 1), AG_FLOAT32, targets), "y");
@@ -73,8 +88,16 @@ int main(int argc, char **argv)
         ag_backward(loss);
         optim_step(opt);
         if (step == 1 || step % 100 == 0 || step == options.steps) {
-            printf("step %5d  loss %.2e\n", step, ag_item(loss));
+            printf("step %5lld  loss %.2e\n", (long long)step, ag_item(loss));
         }
+        if (saving_step(&saving)) {
+            status = saving_status(&saving);
+            goto cleanup;
+        }
+    }
+    if (saving_epoch(&saving)) { /* the end, so that a longer run can go on from here */
+        status = saving_status(&saving);
+        goto cleanup;
     }
 
     ag_begin_no_grad(&scope);
@@ -88,6 +111,7 @@ int main(int argc, char **argv)
 
 cleanup:
     ag_end(&scope);
+    saving_end(&saving);
     optim_free(opt);
     nn_free(net);
     return output_standard_flush(options.program) ? status : EXIT_FAILURE;

@@ -26,6 +26,25 @@ void history_free(struct history *h)
     h->epoch = NULL;
 }
 
+static void history_visit(void *object, ag_state_visitor *v)
+{
+    struct history *h = object;
+    enum { NUMBERS = sizeof *h->epoch / sizeof(double) }; /* of an epoch: it has nothing else */
+    int64_t numbers = (int64_t)h->count * NUMBERS;
+    ag_state_series(v, "epochs", h->epoch, AG_FLOAT64, &numbers, (int64_t)h->room * NUMBERS);
+    ag_state_int(v, "best", &h->best);
+    ag_state_bool(v, "stopped", &h->stopped);
+    if (ag_state_loading(v)) {
+        h->count = (int)(numbers / NUMBERS);
+    }
+}
+
+ag_stateful history_stateful(struct history *h)
+{
+    static const ag_stateful_type type = { sizeof(ag_stateful_type), "history", history_visit };
+    return ag_stateful_make(&type, h);
+}
+
 static bool better(const struct history_epoch *a, const struct history_epoch *b)
 {
     if (a->validation_accuracy != b->validation_accuracy) {

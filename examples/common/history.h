@@ -34,6 +34,8 @@ void history_print_last(const struct history *h);
 /* How many epochs have passed since the best. */
 int history_since_best(const struct history *h);
 void history_free(struct history *h);
+/* For --save: the epochs so far, the best of them, whether training has stopped. */
+ag_stateful history_stateful(struct history *h);
 
 /* What the end of a run adds to its history. */
 struct results {

@@ -28,9 +28,13 @@ enum key {
     KEY_JSON,
     KEY_PICTURES,
     KEY_NO_PICTURES,
+    KEY_SVG,
     KEY_VALIDATION,
     KEY_PATIENCE,
     KEY_SHUFFLE_LABELS,
+    KEY_SAVE,
+    KEY_SAVE_EVERY,
+    KEY_RESUME,
     KEY_DOT,
     KEY_RATES,
     KEY_WIDTHS,
@@ -77,6 +81,14 @@ static const struct entry entries[] = {
       "of an earlier run of this program are replaced\n"
       "(default wengert-out)" },
     { KEY_NO_PICTURES, OPTION_PICTURES, "no-pictures", NULL, "draw none" },
+    { KEY_SVG, OPTION_PICTURES, "svg", NULL, "pictures as SVG, not PNG (animations stay PNG)" },
+    { KEY_SAVE, OPTION_SAVE, "save", "DIR",
+      "save the run in this folder: after each epoch, every five\n"
+      "minutes, and when it is stopped by Ctrl-C or SIGTERM" },
+    { KEY_SAVE_EVERY, OPTION_SAVE, "save-every", "N", "also every N steps" },
+    { KEY_RESUME, OPTION_SAVE, "resume", NULL,
+      "go on where the run in --save was; the result is the same\n"
+      "as if it had not been stopped, bit for bit" },
     { KEY_DOT, OPTION_DOT, "dot", "FILE", "write the first step's tape as a Graphviz drawing" },
     { KEY_RATES, OPTION_RATES, "rates", "LIST", "learning rates to try (default @)" },
     { KEY_WIDTHS, OPTION_WIDTHS, "widths", "N,N,…",
@@ -315,8 +327,18 @@ static int take(struct options *o, const struct options *defaults, const struct 
     case KEY_NO_PICTURES:
         o->pictures = NULL;
         return GO_ON;
+    case KEY_SVG:
+        o->svg = true;
+        return GO_ON;
     case KEY_SHUFFLE_LABELS:
         o->shuffle_labels = true;
+        return GO_ON;
+    case KEY_SAVE:
+        return take_path(o, e, value, &o->save);
+    case KEY_SAVE_EVERY:
+        return take_integer(o, e, value, 1, INT64_MAX, &o->save_every);
+    case KEY_RESUME:
+        o->resume = true;
         return GO_ON;
     case KEY_DOT:
         return take_path(o, e, value, &o->dot);
@@ -399,6 +421,11 @@ int options_parse(struct options *o, int argc, char **argv)
     }
     if (optind < argc) {
         fprintf(stderr, "%s: unexpected argument '%s' (see --help)\n", o->program, argv[optind]);
+        return EXIT_USAGE;
+    }
+    if (o->save == NULL && (o->resume || o->save_every > 0)) {
+        fprintf(stderr, "%s: --%s needs --save, the folder of the run (see --help)\n", o->program,
+                o->resume ? "resume" : "save-every");
         return EXIT_USAGE;
     }
     return GO_ON;

@@ -22,6 +22,7 @@ enum {
     OPTION_PATIENCE = 1 << 10,
     OPTION_SHUFFLE_LABELS = 1 << 11,
     OPTION_DOT = 1 << 12,
+    OPTION_SAVE = 1 << 16, /* --save, --save-every and --resume */
     OPTION_RATES = 1 << 24,
     OPTION_WIDTHS = 1 << 25,
     OPTION_SEEDS = 1 << 26,
@@ -29,7 +30,7 @@ enum {
 
     OPTIONS_CLASSIFIER = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR |
                          OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_VALIDATION |
-                         OPTION_PATIENCE | OPTION_SHUFFLE_LABELS,
+                         OPTION_PATIENCE | OPTION_SHUFFLE_LABELS | OPTION_SAVE,
 };
 
 enum { LIST_MAX = 32 };
@@ -55,9 +56,13 @@ struct options {
     const char *data;     /* NULL: the embedded sample */
     const char *json;     /* NULL: none is written */
     const char *pictures; /* a folder; NULL: none are drawn */
+    bool svg;             /* the pictures are SVG, else PNG */
     double validation;    /* share of the training files, default 0.05 */
     int patience;         /* default 3 */
     bool shuffle_labels;
+    const char *save;          /* a folder for checkpoints; NULL: nothing is saved */
+    int64_t save_every;        /* steps; 0: at the end of an epoch and every few minutes only */
+    bool resume;               /* go on from the newest checkpoint in `save` */
     const char *dot;           /* NULL: none is written */
     struct number_list rates;  /* learning rates to try; the caller sets the default */
     struct number_list widths; /* of the hidden layer, likewise */

@@ -29,12 +29,47 @@ static bool has_bar(void)
     return isatty(STDOUT_FILENO) && kind != NULL && strcmp(kind, "dumb") != 0;
 }
 
+void progress_clear(struct progress *p)
+{
+    *p = (struct progress){ 0 };
+}
+
+static void progress_visit(void *object, ag_state_visitor *v)
+{
+    struct progress *p = object;
+    bool open = p->open;
+    double seconds = p->open ? progress_seconds(p) : 0;
+    ag_state_bool(v, "open", &open);
+    ag_state_int64(v, "done", &p->done);
+    ag_state_int64(v, "right", &p->right);
+    ag_state_double(v, "loss_sum", &p->loss_sum);
+    ag_state_double(v, "seconds", &seconds);
+    if (ag_state_loading(v)) {
+        p->resumed = open;
+        p->begun = progress_clock() - seconds;
+    }
+}
+
+ag_stateful progress_stateful(struct progress *p)
+{
+    static const ag_stateful_type type = { sizeof(ag_stateful_type), "progress", progress_visit };
+    return ag_stateful_make(&type, p);
+}
+
 void progress_begin(struct progress *p, int epoch, int epochs, int64_t samples)
 {
     double now = progress_clock();
+    const struct progress before = *p;
     *p = (struct progress){
         .epoch = epoch, .epochs = epochs, .total = samples, .begun = now, .terminal = has_bar()
     };
+    p->open = true;
+    if (before.resumed) {
+        p->done = before.done;
+        p->right = before.right;
+        p->loss_sum = before.loss_sum;
+        p->begun = before.begun;
+    }
     /* The bar appears with the first batch; elsewhere an epoch that takes no time needs no line. */
     p->shown = p->terminal ? now - seconds_between_bars : now;
 }
@@ -76,6 +111,7 @@ void progress_add(struct progress *p, int64_t n, double loss, int64_t right)
 
 void progress_end(struct progress *p)
 {
+    p->open = false;
     if (p->terminal) {
         printf("\r\033[K");
         fflush(stdout);

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "autograd/autograd.h"
+
 struct progress {
     int epoch, epochs;
     int64_t total, done; /* samples */
@@ -15,11 +17,17 @@ struct progress {
     double loss_sum;     /* over those done */
     double begun, shown; /* seconds of the monotonic clock */
     bool terminal;
+    bool open;    /* between progress_begin() and progress_end() */
+    bool resumed; /* in the middle of an epoch: progress_begin() goes on with its sums */
 };
 
 /* Seconds since some fixed moment. */
 double progress_clock(void);
 
+/* Nothing was begun yet. */
+void progress_clear(struct progress *p);
+/* For --save: the sums of the epoch that is running. */
+ag_stateful progress_stateful(struct progress *p);
 /* Begins epoch `epoch` of `epochs`, with `samples` samples. */
 void progress_begin(struct progress *p, int epoch, int epochs, int64_t samples);
 /* A batch of n samples was done, with the given mean loss, `right` of them classified correctly. */
