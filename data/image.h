@@ -15,6 +15,27 @@ AG_API ag_error data_png_write_at(ag_place where, const char *path, const uint8_
                                   int64_t height, int64_t width, int channels);
 #define data_png_write(...) data_png_write_at(AG_HERE, __VA_ARGS__)
 
+/* ---- animated PNG files: browsers play them, other viewers show the first frame ----------------------------------------- */
+
+typedef struct data_animation data_animation;
+
+/* An animation that is going to be written to `path`; each frame is shown for `milliseconds` (1 to 65535), and it begins again
+ * at its end. Nothing is written before data_animation_end(). */
+AG_API data_animation *data_animation_new_at(ag_place where, const char *path, int milliseconds);
+/* Appends a frame: pixels as for data_png_write(), all frames of one size. Kept compressed in memory. */
+AG_API ag_error data_animation_add_at(ag_place where, data_animation *a, const uint8_t *pixels, int64_t height,
+                                      int64_t width, int channels);
+/* Shows the latest frame for another time than the others. */
+AG_API ag_error data_animation_hold_at(ag_place where, data_animation *a, int milliseconds);
+/* Writes the file, whole or not at all, and frees the animation, also after an error. */
+AG_API ag_error data_animation_end_at(ag_place where, data_animation *a);
+/* Gives an animation up; nothing is written. NULL is fine. */
+AG_API void data_animation_free(data_animation *a);
+#define data_animation_new(...) data_animation_new_at(AG_HERE, __VA_ARGS__)
+#define data_animation_add(...) data_animation_add_at(AG_HERE, __VA_ARGS__)
+#define data_animation_hold(...) data_animation_hold_at(AG_HERE, __VA_ARGS__)
+#define data_animation_end(...) data_animation_end_at(AG_HERE, __VA_ARGS__)
+
 AG_EXTERN_C_END
 
 #endif

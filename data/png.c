@@ -10,13 +10,12 @@
 #include <string.h>
 
 #include "data/image.h"
+#include "data/internal.h"
 
 /* libpng refuses more by default, and so do many viewers. */
 enum { MOST_PIXELS_A_SIDE = 1000000 };
 
-/* A new file beside `path`, so that renaming it cannot cross file systems. Exclusive: two writers
- * never share one. */
-static FILE *open_beside(const char *path, char **name)
+FILE *data_open_beside(const char *path, char **name)
 {
     static atomic_uint serial;
     size_t room = strlen(path) + 32;
@@ -59,7 +58,7 @@ ag_error data_png_write_at(ag_place where, const char *path, const uint8_t *pixe
             channels);
     }
     char *part = NULL;
-    FILE *file = open_beside(path, &part);
+    FILE *file = data_open_beside(path, &part);
     if (file == NULL) {
         int reason = errno;
         free(part);

@@ -1,10 +1,19 @@
 /*
- * Charts made of characters. It must not know where the numbers come from.
+ * The figures of a finished run. It must not know how figures are drawn.
  */
 #include "charts.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
+
+/* ---- learning curves ----------------------------------------------------------------------- */
+
+struct curve {
+    const char *title;
+    double scale; /* 100 for percent */
+    double (*training)(const struct history_epoch *e);
+    double (*validation)(const struct history_epoch *e);
+};
 
 static double train_loss(const struct history_epoch *e)
 {
@@ -23,185 +32,138 @@ static double validation_accuracy(const struct history_epoch *e)
     return e->validation_accuracy;
 }
 
-const struct curve curve_loss = { "loss", 1, train_loss, validation_loss };
-const struct curve curve_accuracy = { "accuracy in %", 100, train_accuracy, validation_accuracy };
+static const struct curve curve_loss = { "loss", 1, train_loss, validation_loss };
+static const struct curve curve_accuracy = { "accuracy in %", 100, train_accuracy,
+                                             validation_accuracy };
 
-/* The smallest of 1, 2, 5 times a power of ten that is not below x. */
-static double round_up(double x)
+enum { POINTS_SHOWN = 40 };
+
+static void add_line(struct plot_panel *panel, const char *label, const struct history *h,
+                     double scale, double (*value)(const struct history_epoch *e))
 {
-    double power = pow(10, floor(log10(x)));
-    double steps[] = { 1, 2, 5, 10 };
-    for (int i = 0; i < 4; i++) {
-        if (steps[i] * power >= x * (1 - 1e-9)) {
-            return steps[i] * power;
-        }
+    double *epoch = calloc((size_t)h->count + 1, sizeof *epoch),
+           *values = calloc((size_t)h->count + 1, sizeof *values);
+    for (int i = 0; epoch != NULL && values != NULL && i < h->count; i++) {
+        epoch[i] = i + 1;
+        values[i] = scale * value(&h->epoch[i]);
     }
-    return 10 * power;
+    if (epoch != NULL && values != NULL) {
+        plot_line(panel, label, h->count, epoch, values)->points = h->count <= POINTS_SHOWN;
+    } else {
+        panel->figure->failed = true;
+    }
+    free(epoch);
+    free(values);
 }
 
-struct axis curve_axis(const struct curve *c, const struct history *h, int ticks)
+static void add_curve(struct plot *p, const struct curve *c, const struct history *h)
 {
-    double low = INFINITY, high = -INFINITY;
-    for (int i = 0; i < h->count; i++) {
-        const struct history_epoch *e = &h->epoch[i];
-        double values[2] = { c->scale * c->training(e), c->scale * c->validation(e) };
-        for (int k = 0; k < 1 + h->validated; k++) {
-            low = fmin(low, values[k]);
-            high = fmax(high, values[k]);
-        }
+    struct plot_panel *panel = plot_panel(p, c->title, "epoch", "");
+    if (h->validated && h->best >= 0) {
+        plot_mark(panel, "", h->best + 1, NAN);
     }
-    if (!(high > low)) { /* one value only */
-        low -= 0.01 * c->scale;
-        high += 0.01 * c->scale;
-    }
-    struct axis a = { .tick = round_up((high - low) / ticks) };
-    a.low = a.tick * floor(low / a.tick + 1e-9);
-    a.high = a.tick * ceil(high / a.tick - 1e-9);
-    a.low = fmax(a.low, 0);
-    if (c->scale == 100) {
-        a.high = fmin(a.high, 100);
-    }
-    return a;
-}
-
-/* ---- curves ---------------------------------------------------------------------------------- */
-
-enum {
-    PLOT_ROWS = 11,
-    PLOT_COLUMNS = 30,
-    LABEL_COLUMNS = 8,
-    PANEL_ROWS = PLOT_ROWS + 3,
-    PANEL_COLUMNS = 40
-};
-
-struct panel {
-    char row[PANEL_ROWS][PANEL_COLUMNS + 1];
-};
-
-static void put(struct panel *p, int row, int column, const char *text)
-{
-    for (int i = 0; text[i] != '\0' && column + i < PANEL_COLUMNS; i++) {
-        p->row[row][column + i] = text[i];
-    }
-}
-
-static int column_of(const struct history *h, double epoch)
-{
-    return h->count < 2 ? PLOT_COLUMNS / 2
-                        : (int)lround(epoch / (h->count - 1) * (PLOT_COLUMNS - 1));
-}
-
-static int row_of(struct axis a, double value)
-{
-    return PLOT_ROWS - 1 - (int)lround((value - a.low) / (a.high - a.low) * (PLOT_ROWS - 1));
-}
-
-/* Points at the epochs, joined by dots where there is room. '*' where two curves
- * meet. */
-static void draw_curve(struct panel *p, const struct history *h, struct axis a, double scale,
-                       double (*value)(const struct history_epoch *e), char mark)
-{
-    const int left = LABEL_COLUMNS + 1, top = 1;
-    for (int i = 0; i + 1 < h->count; i++) {
-        double from = scale * value(&h->epoch[i]), to = scale * value(&h->epoch[i + 1]);
-        int first = column_of(h, i), last = column_of(h, i + 1);
-        for (int column = first + 1; column < last; column++) {
-            double share = (double)(column - first) / (last - first);
-            char *at = &p->row[top + row_of(a, from + share * (to - from))][left + column];
-            if (*at == ' ') {
-                *at = '.';
-            }
-        }
-    }
-    for (int i = 0; i < h->count; i++) {
-        char *at = &p->row[top + row_of(a, scale * value(&h->epoch[i]))][left + column_of(h, i)];
-        *at = *at == ' ' || *at == '.' || *at == mark ? mark : '*';
-    }
-}
-
-static void draw_panel(struct panel *p, const struct curve *c, const struct history *h)
-{
-    for (int row = 0; row < PANEL_ROWS; row++) {
-        memset(p->row[row], ' ', PANEL_COLUMNS);
-        p->row[row][PANEL_COLUMNS] = '\0';
-    }
-    struct axis a = curve_axis(c, h, 5);
-    char text[64];
-    put(p, 0, LABEL_COLUMNS, c->title);
-    for (int row = 0; row < PLOT_ROWS; row++) {
-        put(p, 1 + row, LABEL_COLUMNS, "|");
-    }
-    for (double y = a.low; y <= a.high + 1e-9 * a.tick; y += a.tick) {
-        snprintf(text, sizeof text, "%7.*f",
-                 a.tick >= 1      ? 0
-                 : a.tick >= 0.1  ? 1
-                 : a.tick >= 0.01 ? 2
-                                  : 4,
-                 y);
-        put(p, 1 + row_of(a, y), 0, text);
-        put(p, 1 + row_of(a, y), LABEL_COLUMNS, "+");
-    }
-    put(p, 1 + PLOT_ROWS, LABEL_COLUMNS, "+------------------------------");
-    snprintf(text, sizeof text, "%d", 1);
-    put(p, 2 + PLOT_ROWS, LABEL_COLUMNS + 1 + column_of(h, 0), text);
-    put(p, 2 + PLOT_ROWS, LABEL_COLUMNS + PLOT_COLUMNS / 2 - (h->count < 2 ? 5 : 2), "epoch");
-    if (h->count > 1) {
-        int length = snprintf(text, sizeof text, "%d", h->count);
-        put(p, 2 + PLOT_ROWS, LABEL_COLUMNS + 1 + PLOT_COLUMNS - length, text);
-    }
-    draw_curve(p, h, a, c->scale, c->training, 'o');
+    add_line(panel, "training", h, c->scale, c->training);
     if (h->validated) {
-        draw_curve(p, h, a, c->scale, c->validation, 'x');
+        add_line(panel, "validation", h, c->scale, c->validation);
+    }
+    panel->height = 270;
+    panel->x.whole = true;
+    if (h->count < 2) { /* one point has its place in the middle */
+        panel->x.low = 0;
+        panel->x.high = 2;
     }
 }
 
-void charts_print_curves(FILE *stream, const struct history *h)
+struct plot *charts_curves(const struct options *o, const struct history *h)
 {
-    if (h->count == 0) {
-        return;
+    char title[PLOT_TEXT];
+    snprintf(title, sizeof title, "%s: learning curves, seed %lld", o->program, (long long)o->seed);
+    struct plot *p = plot_new(title);
+    add_curve(p, &curve_loss, h);
+    add_curve(p, &curve_accuracy, h);
+    if (h->validated) {
+        snprintf(p->note, sizeof p->note, "dashed: epoch %d, whose weights were kept", h->best + 1);
     }
-    struct panel loss, accuracy;
-    draw_panel(&loss, &curve_loss, h);
-    draw_panel(&accuracy, &curve_accuracy, h);
-    fprintf(stream, "\nLearning curves: o training%s\n\n",
-            h->validated ? ", x validation, * both" : "");
-    for (int row = 0; row < PANEL_ROWS; row++) {
-        char line[2 * PANEL_COLUMNS + 1];
-        snprintf(line, sizeof line, "%s%s", loss.row[row], accuracy.row[row]);
-        for (size_t n = strlen(line); n > 0 && line[n - 1] == ' '; n--) {
-            line[n - 1] = '\0';
-        }
-        fprintf(stream, "%s\n", line);
-    }
+    return p;
 }
 
-/* ---- confusion matrix ------------------------------------------------------------------------ */
+/* ---- confusion matrix ---------------------------------------------------------------------- */
 
-void charts_print_confusion(FILE *stream, const struct evaluation *e)
+struct plot *charts_confusion(const struct options *o, const struct evaluation *test)
 {
-    fprintf(stream, "\nConfusion matrix of the test digits (rows: what it is; columns: what it was "
-                    "read as)\n\n      ");
-    for (int guess = 0; guess < DIGIT_CLASSES; guess++) {
-        fprintf(stream, "%6d", guess);
+    static const char *const digits[DIGIT_CLASSES] = { "0", "1", "2", "3", "4",
+                                                       "5", "6", "7", "8", "9" };
+    char title[PLOT_TEXT];
+    snprintf(title, sizeof title, "%s: test accuracy %.2f %%", o->program, 100 * test->accuracy);
+    struct plot *p = plot_new(title);
+    struct plot_panel *panel =
+        plot_panel(p, "Confusion matrix of the test digits", "read as", "true digit");
+    plot_confusion(panel, DIGIT_CLASSES, &test->confusion[0][0], digits);
+    return p;
+}
+
+/* ---- mistakes ------------------------------------------------------------------------------ */
+
+struct plot *charts_mistakes(const struct options *o, const struct evaluation *test)
+{
+    enum { COLUMNS = 8, SIDE = 84 };
+    long long wrong = (long long)(test->samples - test->right);
+    char title[PLOT_TEXT];
+    snprintf(title, sizeof title, "%s: wrongly classified digits", o->program);
+    struct plot *p = plot_new(title);
+    struct plot_panel *panel = plot_panel(p, "", "", "");
+    if (wrong == 0) {
+        snprintf(panel->title, PLOT_TEXT, "none in %lld test digits", (long long)test->samples);
+    } else if (wrong > test->mistakes) {
+        snprintf(panel->title, PLOT_TEXT, "the %d surest of %lld mistakes in %lld test digits",
+                 test->mistakes, wrong, (long long)test->samples);
+    } else {
+        snprintf(panel->title, PLOT_TEXT, "all %lld mistakes in %lld test digits, the surest first",
+                 wrong, (long long)test->samples);
     }
-    fprintf(stream, "    right\n");
-    for (int truth = 0; truth < DIGIT_CLASSES; truth++) {
-        int64_t total = 0;
-        fprintf(stream, "%6d", truth);
-        for (int guess = 0; guess < DIGIT_CLASSES; guess++) {
-            int64_t n = e->confusion[truth][guess];
-            total += n;
-            if (n > 0) {
-                fprintf(stream, "%6lld", (long long)n);
-            } else {
-                fprintf(stream, "     .");
-            }
-        }
-        if (total > 0) {
-            fprintf(stream, "  %5.1f %%\n",
-                    100 * (double)e->confusion[truth][truth] / (double)total);
-        } else {
-            fprintf(stream, "     none\n");
-        }
+    struct plot_image images[MISTAKES_KEPT] = { { 0 } };
+    for (int i = 0; i < test->mistakes; i++) {
+        const struct mistake *m = &test->worst[i];
+        images[i] = (struct plot_image){ .height = DIGIT_SIDE,
+                                         .width = DIGIT_SIDE,
+                                         .channels = 1,
+                                         .pixels = m->pixels,
+                                         .negative = true };
+        snprintf(images[i].left, PLOT_TEXT, "true %d", m->truth);
+        snprintf(images[i].right, PLOT_TEXT, "read %d", m->guess);
+        snprintf(images[i].below, PLOT_TEXT, "%.1f %% sure", 100 * m->confidence);
     }
+    plot_images(panel, test->mistakes, images, COLUMNS, SIDE);
+    return p;
+}
+
+/* ---- out ----------------------------------------------------------------------------------- */
+
+void charts_print(const struct options *o, const struct history *h, const struct evaluation *test)
+{
+    if (h->count > 0) {
+        struct plot *curves = charts_curves(o, h);
+        snprintf(curves->title, PLOT_TEXT, "Learning curves");
+        plot_print(curves, stdout);
+        plot_free(curves);
+    }
+    struct plot *confusion = charts_confusion(o, test);
+    confusion->title[0] = '\0';
+    plot_print(confusion, stdout);
+    plot_free(confusion);
+}
+
+static bool save(struct plot_output *out, struct plot *p, const char *name)
+{
+    bool good = plot_save(out, p, name);
+    plot_free(p);
+    return good;
+}
+
+bool charts_save(const struct options *o, const struct history *h, const struct evaluation *test)
+{
+    struct plot_output out = { .program = o->program, .folder = o->pictures, .svg = o->svg };
+    return save(&out, charts_curves(o, h), "learning-curve") &&
+           save(&out, charts_confusion(o, test), "confusion") &&
+           save(&out, charts_mistakes(o, test), "mistakes");
 }

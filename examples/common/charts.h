@@ -1,30 +1,23 @@
 /*
- * A finished run for the eye: learning curves and confusion matrix in the terminal.
+ * A finished run of a classifier of digits for the eye: learning curves, confusion matrix, mistakes.
  */
 #ifndef EXAMPLES_COMMON_CHARTS_H
 #define EXAMPLES_COMMON_CHARTS_H
 
-#include <stdio.h>
-
 #include "evaluate.h"
 #include "history.h"
+#include "options.h"
+#include "plot.h"
 
-/* One of the curves of a history, for charts.c and pictures.c. */
-struct curve {
-    const char *title; /* "loss" */
-    double scale;      /* 100 for percent */
-    double (*training)(const struct history_epoch *e);
-    double (*validation)(const struct history_epoch *e);
-};
-extern const struct curve curve_loss, curve_accuracy;
+/* Figures, each to be freed. */
+struct plot *charts_curves(const struct options *o, const struct history *h);
+struct plot *charts_confusion(const struct options *o, const struct evaluation *test);
+struct plot *charts_mistakes(const struct options *o, const struct evaluation *test);
 
-/* A range of numbers that contains the curve, with round ends, and the distance of its ticks. */
-struct axis {
-    double low, high, tick;
-};
-struct axis curve_axis(const struct curve *c, const struct history *h, int ticks);
-
-void charts_print_curves(FILE *stream, const struct history *h);
-void charts_print_confusion(FILE *stream, const struct evaluation *e);
+/* Prints curves and confusion matrix. */
+void charts_print(const struct options *o, const struct history *h, const struct evaluation *test);
+/* Writes <program>-learning-curve, <program>-confusion and <program>-mistakes into the folder o->pictures and says so; without
+ * cairo one line says that pictures are off. False after an error, which has been printed. */
+bool charts_save(const struct options *o, const struct history *h, const struct evaluation *test);
 
 #endif

@@ -28,6 +28,7 @@ enum key {
     KEY_JSON,
     KEY_PICTURES,
     KEY_NO_PICTURES,
+    KEY_SVG,
     KEY_VALIDATION,
     KEY_PATIENCE,
     KEY_SHUFFLE_LABELS,
@@ -80,6 +81,7 @@ static const struct entry entries[] = {
       "of an earlier run of this program are replaced\n"
       "(default wengert-out)" },
     { KEY_NO_PICTURES, OPTION_PICTURES, "no-pictures", NULL, "draw none" },
+    { KEY_SVG, OPTION_PICTURES, "svg", NULL, "pictures as SVG, not PNG (animations stay PNG)" },
     { KEY_SAVE, OPTION_SAVE, "save", "DIR",
       "save the run in this folder: after each epoch, every five\n"
       "minutes, and when it is stopped by Ctrl-C or SIGTERM" },
@@ -324,6 +326,9 @@ static int take(struct options *o, const struct options *defaults, const struct 
         return take_path(o, e, value, &o->pictures);
     case KEY_NO_PICTURES:
         o->pictures = NULL;
+        return GO_ON;
+    case KEY_SVG:
+        o->svg = true;
         return GO_ON;
     case KEY_SHUFFLE_LABELS:
         o->shuffle_labels = true;

@@ -56,6 +56,7 @@ struct options {
     const char *data;     /* NULL: the embedded sample */
     const char *json;     /* NULL: none is written */
     const char *pictures; /* a folder; NULL: none are drawn */
+    bool svg;             /* the pictures are SVG, else PNG */
     double validation;    /* share of the training files, default 0.05 */
     int patience;         /* default 3 */
     bool shuffle_labels;

@@ -9,7 +9,6 @@
 
 #include "charts.h"
 #include "files.h"
-#include "pictures.h"
 
 bool report_possible(const struct options *o)
 {
@@ -19,15 +18,14 @@ bool report_possible(const struct options *o)
 
 bool report(const struct options *o, const struct history *h, const struct results *r)
 {
-    charts_print_curves(stdout, h);
-    charts_print_confusion(stdout, r->test);
+    charts_print(o, h, r->test);
     printf("\ntest accuracy %.2f %% (%lld of %lld digits), loss %.4f\nweights hash  %016" PRIx64
            "\n\n",
            100 * r->test->accuracy, (long long)r->test->right, (long long)r->test->samples,
            r->test->loss, r->weights_hash);
     bool good = o->json == NULL || history_write_json(h, o, r);
     if (good && o->pictures != NULL) {
-        good = pictures_write(o, h, r->test);
+        good = charts_save(o, h, r->test);
     }
     return output_standard_flush(o->program) && good;
 }
@@ -38,5 +36,6 @@ void report_not_finite(const struct options *o, double loss, int epoch, int64_t 
     fprintf(stderr,
             "%s: the loss became %g at epoch %d, step %lld: the weights are lost; try a smaller "
             "--lr (it is %g)\n",
-            o->program, isnan(loss) ? fabs(loss) : loss, epoch, (long long)step, o->lr); /* not "-nan" */
+            o->program, isnan(loss) ? fabs(loss) : loss, epoch, (long long)step,
+            o->lr); /* not "-nan" */
 }
