@@ -15,6 +15,8 @@
 #include "backward.h"
 #include "functional.h"
 #include "gradcheck.h"
+#include "inspect/explain.h"
 #include "inspect/inspect.h"
+#include "inspect/step.h"
 
 #endif

@@ -24,6 +24,7 @@ struct ag_call {
     ag_value *out[AG_OP_MAX_OUTPUTS];
     ag_array out_array[AG_OP_MAX_OUTPUTS];
     int works, texts;
+    double started; /* when it began, if the tape is retained */
     ag_storage *work[AG_CALL_WORKS];
     char text[AG_CALL_TEXTS][AG_SHAPE_TEXT];
 };

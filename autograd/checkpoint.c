@@ -15,6 +15,7 @@
 #include "error_internal.h"
 #include "internal.h"
 #include "ops/ops.h"
+#include "platform.h"
 
 /* What a block uses that was there before. */
 struct ag_watch {
@@ -196,6 +197,7 @@ ag_tensor ag_checkpoint_at(ag_place where, ag_function function, void *user, int
         ag_error_raise(where, AG_ERROR_STATE, "ag_checkpoint: no scope is open");
         return AG_NIL;
     }
+    double started = AG_UNLIKELY(ctx->retaining) ? platform_seconds() : 0;
     struct ag_watch watch = {.birth = ctx->births, .outer = ctx->watch};
     ag_draws draws = {0};
     ag_place caller = ag_caller_set(where);
@@ -228,7 +230,9 @@ ag_tensor ag_checkpoint_at(ag_place where, ag_function function, void *user, int
         ag_error_raise(where, AG_ERROR_MEMORY, "ag_checkpoint: out of memory");
     } else if (v != NULL && grad && requires && own && ag_dtype_is_float((ag_dtype)v->dtype)) {
         struct checkpoint_params p = {function, user, n};
-        record(ctx, where, &p, inputs, &watch, &draws, v);
+        if (record(ctx, where, &p, inputs, &watch, &draws, v) && AG_UNLIKELY(ctx->retaining)) {
+            ag_node_keep(ctx, v->producer, platform_seconds() - started);
+        }
     }
     for (int64_t i = 0; i < watch.count; i++) {
         ag_value_unref(watch.item[i].value);

@@ -34,6 +34,12 @@
 #define AG_ALWAYS_INLINE inline
 #endif
 
+/* An unsigned integer of 128 bits, where there is one. */
+#if defined(__SIZEOF_INT128__)
+__extension__ typedef unsigned __int128 ag_uint128;
+#define AG_UINT128 ag_uint128
+#endif
+
 /* Kernels compiled for several instruction sets, the best one chosen when the library is loaded. Named by level, not by
  * processor: "arch=haswell" would choose that version on Haswell processors alone. */
 #if defined(WENGERT_TARGET_CLONES)

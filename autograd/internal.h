@@ -119,6 +119,12 @@ typedef struct ag_label {
     struct ag_label *next; /* the child after the one pushed last: sequences push theirs in turn */
 } ag_label;
 
+/* What is kept of a node for inspection, while its scope does so (ag_retain_tape): its inputs and results until the scope ends, and */
+struct ag_kept {
+    ag_value *grad[AG_OP_MAX_OUTPUTS]; /* copies of the gradients that arrived in the last backward */
+    double forward, backward;          /* seconds */
+};
+
 enum ag_node_state {
     AG_NODE_LIVE,
     AG_NODE_FREED
@@ -156,6 +162,7 @@ struct ag_node {
     ag_value *output[AG_OP_MAX_OUTPUTS];
     ag_value *pending_grad[AG_OP_MAX_OUTPUTS]; /* what has arrived in the running sweep */
     ag_hook_entry *hooks;
+    struct ag_kept *kept; /* NULL, unless the scope retains its tape */
     uint32_t output_version[AG_OP_MAX_OUTPUTS];
     bool output_borrowed[AG_OP_MAX_OUTPUTS], grad_borrowed[AG_OP_MAX_OUTPUTS];
 };
@@ -180,7 +187,7 @@ struct ag_open_scope {
     ag_place where;
     int64_t made, nodes;
     size_t arena_chunk, arena_used;
-    bool grad, grad_before, anomaly_before;
+    bool grad, grad_before, anomaly_before, retaining_before;
     ag_label *label_before;
 };
 
@@ -194,6 +201,11 @@ struct ag_context {
     ag_table table;
     bool grad; /* recording */
     bool anomaly; /* results are looked at for NaN and infinities */
+    bool retaining; /* nodes keep values and gradients for inspection */
+    bool inspecting; /* a sweep of the inspection's own: kept nodes may be gone through again, and learn nothing from it */
+    struct ag_sweep *stepping; /* a backward that is being taken node by node */
+    int64_t stepping_from; /* its first node */
+    void (*abandon)(ag_context *ctx); /* gives it up */
     int in_backward;
     int replaying; /* checkpointed blocks that are being computed anew, one inside the other */
     int replay_depth; /* scopes up to here may not be touched while that goes on */
@@ -364,6 +376,8 @@ bool ag_made_push(ag_context *ctx, ag_value *v);
 /* A node with room for its inputs and params on the tape; not yet listed. NULL after raising. */
 ag_node *ag_node_new(ag_context *ctx, const struct ag_op *op, int inputs, const void *params);
 void ag_node_free(ag_node *node, ag_place where);
+/* Keeps a recorded node's inputs and results until its scope ends, and notes how long its forward took. */
+void ag_node_keep(ag_context *ctx, ag_node *node, double seconds);
 
 /* dst = src and dst += src, same shape, any strides, same type. */
 void ag_array_copy(ag_array dst, ag_array src);

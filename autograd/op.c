@@ -8,6 +8,7 @@
 
 #include "error_internal.h"
 #include "call.h"
+#include "platform.h"
 
 int ag_call_count(const ag_call *call)
 {
@@ -266,6 +267,9 @@ ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *out
             v->output = (uint8_t)i;
         }
     }
+    if (AG_UNLIKELY(call->ctx->retaining)) {
+        ag_node_keep(call->ctx, node, platform_seconds() - call->started);
+    }
     return node;
 }
 
@@ -404,6 +408,7 @@ bool ag_call_begin(ag_call *call, ag_place where, const struct ag_op *op, int n,
 {
     call->ctx = ag_context_get();
     call->works = call->texts = 0;
+    call->started = 0;
     call->out[0] = call->out[1] = call->out[2] = call->out[3] = NULL;
     call->many = NULL;
     call->in_place = false;
@@ -415,6 +420,9 @@ bool ag_call_begin(ag_call *call, ag_place where, const struct ag_op *op, int n,
     call->where = where;
     call->params = params;
     call->n = n;
+    if (AG_UNLIKELY(call->ctx->retaining)) {
+        call->started = platform_seconds();
+    }
     if (AG_UNLIKELY(call->ctx->scopes == 0)) {
         return ag_call_fail(call, AG_ERROR_STATE,
                             "no scope is open; open one with ag_begin() or ag_begin_no_grad()");

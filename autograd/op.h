@@ -55,6 +55,7 @@ struct ag_op {
     void (*backward)(ag_sweep *sweep);
     /* The parameters are numbers for elements (fill, pad): an infinity among them is the program's wish, no accident. */
     bool chosen;
+    const char *numbers; /* "low high": what the formula calls the doubles that the parameters begin with; may be NULL */
     ag_loop loops[4]; /* by ag_dtype of the inputs, at most five of them; NULL: the type is refused */
 };
 #define AG_ORDERS_ANY 99

@@ -7,8 +7,8 @@
 
 void *platform_aligned_alloc(size_t bytes); /* 64-byte aligned; NULL if there is no memory */
 void platform_aligned_free(void *block);
-int platform_processors(void); /* that this process may use */
 double platform_seconds(void); /* of a clock that only goes forward */
+int platform_processors(void); /* that this process may use */
 
 /* Runs `destroy` with the pointer when the thread that set it ends. Each purpose has one destroy function; the order between
  * purposes is open, and a destroy function may set the other purpose's pointer anew. */

@@ -166,15 +166,55 @@ ag_node *ag_node_new(ag_context *ctx, const struct ag_op *op, int inputs, const 
     return node;
 }
 
-void ag_node_free(ag_node *node, ag_place where)
+static void drop_hold(ag_value **slot)
 {
-    if (node->state == AG_NODE_FREED) {
+    if (*slot != NULL) {
+        ag_value_unsave(*slot);
+        ag_value_unref(*slot);
+        *slot = NULL;
+    }
+}
+
+void ag_node_keep(ag_context *ctx, ag_node *node, double seconds)
+{
+    struct ag_kept *kept = arena_alloc(ctx, sizeof(*kept));
+    if (kept == NULL) {
         return;
     }
-    node->state = AG_NODE_FREED;
-    node->freed_where = where;
-    ag_hooks_free(node->hooks);
-    node->hooks = NULL;
+    memset(kept, 0, sizeof(*kept));
+    kept->forward = seconds;
+    node->kept = kept;
+    for (int i = 0; i < node->inputs; i++) {
+        if (node->input[i].value != NULL) {
+            ag_value_save(node->input[i].value);
+        }
+    }
+    for (int i = 0; i < node->outputs; i++) {
+        ag_value_save(node->output[i]);
+    }
+}
+
+/* What was kept for inspection besides what the rule saved. */
+static void let_go_of_kept(ag_node *node)
+{
+    for (int i = 0; i < node->inputs; i++) {
+        if (node->input[i].value != NULL) {
+            ag_value_unsave(node->input[i].value);
+        }
+    }
+    for (int i = 0; i < node->outputs; i++) {
+        ag_value_unsave(node->output[i]);
+        drop_hold(&node->kept->grad[i]);
+    }
+    node->kept = NULL;
+}
+
+/* Ends what the node holds. */
+static void let_go(ag_node *node)
+{
+    if (AG_UNLIKELY(node->kept != NULL)) {
+        let_go_of_kept(node);
+    }
     for (int i = 0; i < node->inputs; i++) {
         ag_value *v = node->input[i].value;
         if (v == NULL) {
@@ -194,12 +234,37 @@ void ag_node_free(ag_node *node, ag_place where)
         if ((node->op->saves & AG_SAVE_OUTPUT(i)) != 0) {
             ag_value_unsave(v);
         }
-        if (AG_UNLIKELY(node->renews && v->producer == node)) {
+        ag_value_unref(v);
+        node->output[i] = NULL;
+    }
+}
+
+void ag_node_free(ag_node *node, ag_place where)
+{
+    if (node->state == AG_NODE_FREED) {
+        return;
+    }
+    node->state = AG_NODE_FREED;
+    node->freed_where = where;
+    ag_hooks_free(node->hooks);
+    node->hooks = NULL;
+    for (int i = 0; AG_UNLIKELY(node->renews) && i < node->outputs; i++) {
+        ag_value *v = node->output[i];
+        if (v != NULL && v->producer == node) {
             v->producer = NULL; /* the view may belong to an outer scope, and is stale again */
             v->history_seen = v->base->history - 1;
         }
-        ag_value_unref(v);
-        node->output[i] = NULL;
+    }
+    if (AG_LIKELY(node->kept == NULL)) {
+        let_go(node);
+    }
+}
+
+void ag_retain_tape(bool on)
+{
+    ag_context *ctx = ag_context_get();
+    if (ctx != NULL) {
+        ctx->retaining = on;
     }
 }
 
@@ -215,15 +280,23 @@ static void end_scopes(ag_context *ctx, int depth)
 {
     while (ctx->scopes > depth) {
         struct ag_open_scope *s = &ctx->scope[ctx->scopes - 1];
+        if (AG_UNLIKELY(ctx->stepping != NULL) && s->nodes <= ctx->stepping_from) {
+            ctx->abandon(ctx);
+        }
         /* Last first: a node may be the only thing that holds the results of an earlier one. */
         while (ctx->nodes > s->nodes) {
-            ag_node_free(ctx->node[--ctx->nodes], ag_place_make(NULL, 0));
+            ag_node *node = ctx->node[--ctx->nodes];
+            ag_node_free(node, ag_place_make(NULL, 0));
+            if (AG_UNLIKELY(node->kept != NULL)) {
+                let_go(node);
+            }
         }
         let_go_of_made(ctx, s->made);
         ctx->arena_chunk = s->arena_chunk;
         ctx->arena_used = s->arena_used;
         ctx->grad = s->grad_before;
         ctx->anomaly = s->anomaly_before;
+        ctx->retaining = s->retaining_before;
         ctx->label = s->label_before;
         ctx->scopes--;
         if (ctx->scopes == 0) {
@@ -267,6 +340,7 @@ static void open_scope(ag_context *ctx, ag_place where, ag_scope *scope, bool gr
     s->grad = grad;
     s->grad_before = ctx->grad;
     s->anomaly_before = ctx->anomaly;
+    s->retaining_before = ctx->retaining;
     s->label_before = ctx->label;
     ctx->grad = grad;
 }

@@ -55,6 +55,12 @@ AG_API void ag_frame_end_n(ag_frame frame, int n, const ag_tensor *results);
 AG_API void ag_label_push(const char *name);
 AG_API void ag_label_pop(void);
 
+/* Keeps, until the innermost open scope ends (none open: in all scopes opened later), the inputs, results and gradients of what is
+ * recorded from now on, and how long each took, so that the tape can be looked at whole, also after backward: printed, drawn,
+ * explained (inspect/inspect.h). Costs the memory of all results and gradients. What backward allows stays as it is: a second one
+ * through the same nodes is an error still. */
+AG_API void ag_retain_tape(bool on);
+
 /* The number of operations recorded on this thread's tape now. */
 AG_API int64_t ag_tape_length(void);
 

@@ -10,6 +10,9 @@
 #include "../autograd/autograd.h"
 #include "checkpoint.h"
 #include "image.h"
+#include "split.h"
+#include "table.h"
+#include "transform.h"
 
 AG_EXTERN_C_BEGIN
 
@@ -43,14 +46,10 @@ AG_API data_set *data_arrays_at(ag_place where, int64_t n, const void *x, ag_sha
                                 ag_shape y_shape, ag_dtype y_dtype);
 /* Some samples of another set, by index (copied); `set` is shared, not copied: it lives until its last user is freed. */
 AG_API data_set *data_subset_at(ag_place where, data_set *set, int64_t n, const int64_t *indices);
-/* Splits at random into parts of the given sizes (they must sum to the set's size); out[i] are subsets that share the set.
- * Splits a generator from rng. After an error all of them are nil. */
-AG_API ag_error data_split_at(ag_place where, data_set *set, int parts, const int64_t *sizes, ag_rng *rng, data_set **out);
 #define data_idx_images(...) data_idx_images_at(AG_HERE, __VA_ARGS__)
 #define data_mnist(...) data_mnist_at(AG_HERE, __VA_ARGS__)
 #define data_arrays(...) data_arrays_at(AG_HERE, __VA_ARGS__)
 #define data_subset(...) data_subset_at(AG_HERE, __VA_ARGS__)
-#define data_split(...) data_split_at(AG_HERE, __VA_ARGS__)
 
 AG_API int64_t data_set_size(const data_set *set); /* number of samples */
 AG_API ag_shape data_set_x_shape(const data_set *set); /* of one sample's input */
@@ -60,10 +59,20 @@ AG_API ag_dtype data_set_y_dtype(const data_set *set); /* element type of the la
 /* Copies sample i: x and y must have room for one sample (either may be NULL). */
 AG_API ag_error data_set_read_at(ag_place where, data_set *set, int64_t i, void *x, void *y);
 #define data_set_read(...) data_set_read_at(AG_HERE, __VA_ARGS__)
+/* The same in a later epoch, counted from 0: what random transforms make of the sample then. */
+AG_API ag_error data_set_read_epoch_at(ag_place where, data_set *set, int64_t epoch, int64_t i, void *x, void *y);
+#define data_set_read_epoch(...) data_set_read_epoch_at(AG_HERE, __VA_ARGS__)
+/* All samples as two tensors, x (n, input shape) and y (n, target shape), for what needs all of them at once. They live until
+ * ag_drop(); after an error both are nil. */
+AG_API ag_error data_set_tensors_at(ag_place where, data_set *set, ag_tensor *x, ag_tensor *y);
+#define data_set_tensors(...) data_set_tensors_at(AG_HERE, __VA_ARGS__)
+AG_API const char *data_set_x_name(const data_set *set, int64_t j); /* of the j-th number of an input; "" if it has none */
+AG_API int64_t data_set_classes(const data_set *set); /* how many classes the labels tell apart; 0: none, or not known */
+AG_API const char *data_set_class_name(const data_set *set, int64_t label); /* "" if it has none */
 /* Lets go of a set. Loaders and subsets that use it keep it alive. NULL is fine. */
 AG_API void data_set_free(data_set *set);
 
-/* A set of the program's own: the struct describes it, `state` is handed to its functions. `read` writes sample i (in range) to
+/* A set of the program's own: the struct describes it (name its fields: more may follow), `state` is handed to its functions. `read` writes sample i (in range) to
  * x and y (never NULL). It may be called from the loader's thread, and from several at a time if several loaders use the set;
  * it raises its errors with ag_error_raise() and returns them: they reach the handler on the thread that wanted the sample. */
 typedef struct data_set_type {
@@ -71,6 +80,8 @@ typedef struct data_set_type {
     const char *name;
     ag_error (*read)(void *state, int64_t i, void *x, void *y);
     void (*release)(void *state); /* NULL: nothing to release */
+    /* NULL, or read for sets whose samples differ from epoch to epoch: then it is called instead. Epochs are counted from 0. */
+    ag_error (*read_epoch)(void *state, int64_t epoch, int64_t i, void *x, void *y);
 } data_set_type;
 /* Takes the state: it is released when the set's last holder lets go, or at once after an error (unless the error is that
  * `type` cannot be used). */

@@ -35,6 +35,7 @@ struct data_loader {
     int64_t batch, batches, samples;
     int64_t ahead; /* 0: there is no thread */
     ag_rng rng;
+    int64_t epoch;    /* how many began before this one */
     ag_rng epoch_rng; /* what it was before this epoch's order was drawn */
     int64_t *order;   /* NULL: the set's own */
     struct slot *slots;
@@ -121,7 +122,7 @@ static ag_error batch_fill(data_loader *l, int64_t k, char message[DATA_MESSAGE]
         int64_t sample = l->order != NULL ? l->order[i] : i;
         char reason[DATA_MESSAGE];
         ag_error error =
-            data_set_copy_caught(l->set, sample, slot->x_data + (size_t)j * l->set->x_bytes,
+            data_set_copy_caught(l->set, l->epoch, sample, slot->x_data + (size_t)j * l->set->x_bytes,
                                  slot->y_data + (size_t)j * l->set->y_bytes, reason);
         if (error != AG_OK) {
             snprintf(message, DATA_MESSAGE, "batch %" PRId64 ", sample %" PRId64 ": %.900s", k,

@@ -38,8 +38,10 @@ static void images_release(void *state)
     free(self);
 }
 
-static const data_set_type images_type = { sizeof(data_set_type), "labelled images", images_read,
-                                           images_release };
+static const data_set_type images_type = { .size = sizeof(data_set_type),
+                                           .name = "labelled images",
+                                           .read = images_read,
+                                           .release = images_release };
 
 /* Whether the two files belong together; raises if not. */
 static bool images_fit(ag_place where, const char *function, const struct images *self,
@@ -112,9 +114,13 @@ static data_set *images_make(ag_place where, const char *function, const char *i
     for (int b = 0; b < 256; b++) {
         self->grey[b] = (float)b / 255.0f;
     }
-    return data_set_make(where, function, &images_type, self, size[0],
-                         AG_SHAPE(self->channels, size[1], size[2]), AG_FLOAT32, AG_SHAPE_SCALAR,
-                         AG_INT64);
+    data_set *set = data_set_make(where, function, &images_type, self, size[0],
+                                  AG_SHAPE(self->channels, size[1], size[2]), AG_FLOAT32,
+                                  AG_SHAPE_SCALAR, AG_INT64);
+    if (!data_set_is_nil(set)) {
+        set->info = data_info_new(0, classes, false); /* without it, only less is known */
+    }
+    return set;
 }
 
 data_set *data_idx_images_at(ag_place where, const char *images, const char *labels,

@@ -1,6 +1,5 @@
 /*
- * Datasets: counted holders, reading one sample, arrays, subsets, splits. Knows nothing of files or
- * batches.
+ * Datasets: counted holders, reading one sample, arrays, subsets. Knows nothing of files or batches.
  *
  * A set never changes once it is made, and its holders are counted atomically: any number of
  * threads may read and free.
@@ -89,6 +88,7 @@ static data_set *set_make(ag_place where, const char *function, const data_set_t
     set->x_bytes = x_bytes;
     set->y_bytes = y_bytes;
     set->quick = false;
+    set->info = NULL;
     return set;
 }
 
@@ -107,7 +107,8 @@ data_set *data_set_new_at(ag_place where, const data_set_type *type, void *state
                           ag_shape x_shape, ag_dtype x_dtype, ag_shape y_shape, ag_dtype y_dtype)
 {
     /* Without a usable type there is no way to release the state; the caller still has it. */
-    if (type == NULL || type->size != sizeof *type || type->read == NULL) {
+    if (type == NULL || type->size != sizeof *type ||
+        (type->read == NULL && type->read_epoch == NULL)) {
         ag_error_raise(
             where, AG_ERROR_VALUE,
             "data_set_new: the type needs size = sizeof(data_set_type) and a read function");
@@ -138,6 +139,7 @@ void data_set_free(data_set *set)
         if (set->type.release != NULL) {
             set->type.release(set->state);
         }
+        data_info_free(set->info);
         free(set);
     }
 }
@@ -171,9 +173,10 @@ ag_dtype data_set_y_dtype(const data_set *set)
 
 /* One sample into x and y, neither NULL, i in range. While it runs, errors are captured: nobody can
  * clear them. */
-static ag_error set_copy(data_set *set, int64_t i, void *x, void *y)
+ag_error data_set_copy(data_set *set, int64_t epoch, int64_t i, void *x, void *y)
 {
-    ag_error error = set->type.read(set->state, i, x, y);
+    ag_error error = set->type.read_epoch != NULL ? set->type.read_epoch(set->state, epoch, i, x, y)
+                                                  : set->type.read(set->state, i, x, y);
     /* A read function may raise and forget to return it, or return an error that it did not raise.
      */
     if (ag_error_code() != AG_OK) {
@@ -187,11 +190,11 @@ static ag_error set_copy(data_set *set, int64_t i, void *x, void *y)
     return AG_OK;
 }
 
-ag_error data_set_copy_caught(data_set *set, int64_t i, void *x, void *y,
+ag_error data_set_copy_caught(data_set *set, int64_t epoch, int64_t i, void *x, void *y,
                               char message[DATA_MESSAGE])
 {
     bool before = ag_error_capture(true);
-    ag_error error = set_copy(set, i, x, y);
+    ag_error error = data_set_copy(set, epoch, i, x, y);
     ag_error_capture(before);
     if (error != AG_OK) {
         snprintf(message, DATA_MESSAGE, "%s", ag_error_message());
@@ -200,34 +203,135 @@ ag_error data_set_copy_caught(data_set *set, int64_t i, void *x, void *y,
     return error;
 }
 
-ag_error data_set_read_at(ag_place where, data_set *set, int64_t i, void *x, void *y)
+static ag_error read_sample(ag_place where, const char *function, data_set *set, int64_t epoch,
+                            int64_t i, void *x, void *y)
 {
     if (ag_error_code() != AG_OK) {
         return ag_error_code();
     }
     if (data_set_is_nil(set)) {
-        return ag_error_raise(where, AG_ERROR_VALUE, "data_set_read: there is no set");
+        return ag_error_raise(where, AG_ERROR_VALUE, "%s: there is no set", function);
     }
     if (i < 0 || i >= set->n) {
-        return ag_error_raise(where, AG_ERROR_INDEX,
-                              "data_set_read: sample %" PRId64 " of a set of %" PRId64, i, set->n);
+        return ag_error_raise(where, AG_ERROR_INDEX, "%s: sample %" PRId64 " of a set of %" PRId64,
+                              function, i, set->n);
+    }
+    if (epoch < 0) {
+        return ag_error_raise(where, AG_ERROR_INDEX, "%s: there is no epoch %" PRId64, function,
+                              epoch);
     }
     /* Read functions always get both places; what the caller does not want goes here. */
     void *unwanted = NULL;
     if (x == NULL || y == NULL) {
         unwanted = malloc((x == NULL ? set->x_bytes : 0) + (y == NULL ? set->y_bytes : 0));
         if (unwanted == NULL) {
-            return ag_error_raise(where, AG_ERROR_MEMORY, "data_set_read: out of memory");
+            return ag_error_raise(where, AG_ERROR_MEMORY, "%s: out of memory", function);
         }
     }
     char *y_unwanted = x == NULL ? (char *)unwanted + set->x_bytes : unwanted;
     ag_place before = ag_caller_set(where);
     char message[DATA_MESSAGE];
-    ag_error error = data_set_copy_caught(set, i, x != NULL ? x : unwanted,
+    ag_error error = data_set_copy_caught(set, epoch, i, x != NULL ? x : unwanted,
                                           y != NULL ? y : (void *)y_unwanted, message);
     ag_caller_set(before);
     free(unwanted);
     return error != AG_OK ? ag_error_hand_over(error, message) : AG_OK;
+}
+
+ag_error data_set_read_at(ag_place where, data_set *set, int64_t i, void *x, void *y)
+{
+    return read_sample(where, "data_set_read", set, 0, i, x, y);
+}
+
+ag_error data_set_read_epoch_at(ag_place where, data_set *set, int64_t epoch, int64_t i, void *x,
+                                void *y)
+{
+    return read_sample(where, "data_set_read_epoch", set, epoch, i, x, y);
+}
+
+static ag_shape stacked(int64_t n, ag_shape sample)
+{
+    ag_shape shape = { .ndim = sample.ndim + 1, .size = { n } };
+    memcpy(shape.size + 1, sample.size, (size_t)sample.ndim * sizeof sample.size[0]);
+    return shape;
+}
+
+ag_error data_set_tensors_at(ag_place where, data_set *set, ag_tensor *x, ag_tensor *y)
+{
+    ag_tensor xs = AG_NIL, ys = AG_NIL;
+    *x = *y = AG_NIL;
+    if (ag_error_code() != AG_OK) {
+        return ag_error_code();
+    }
+    if (data_set_is_nil(set) || set->n == 0) {
+        return ag_error_raise(where, AG_ERROR_VALUE, "data_set_tensors: %s",
+                              data_set_is_nil(set) ? "there is no set" : "the set has no samples");
+    }
+    xs = ag_leaf_at(where, stacked(set->n, set->x_shape), set->x_dtype, false);
+    ys = ag_leaf_at(where, stacked(set->n, set->y_shape), set->y_dtype, false);
+    char *x_data = ag_data_mut_at(where, xs), *y_data = ag_data_mut_at(where, ys);
+    for (int64_t i = 0; i < set->n && ag_error_code() == AG_OK; i++) {
+        read_sample(where, "data_set_tensors", set, 0, i, x_data + (size_t)i * set->x_bytes,
+                    y_data + (size_t)i * set->y_bytes);
+    }
+    if (ag_error_code() != AG_OK) {
+        ag_drop(&xs);
+        ag_drop(&ys);
+        return ag_error_code();
+    }
+    *x = xs;
+    *y = ys;
+    return AG_OK;
+}
+
+int64_t *data_set_labels(ag_place where, const char *function, data_set *set)
+{
+    if (ag_shape_numel(set->y_shape) != 1 ||
+        (set->y_dtype != AG_INT64 && set->y_dtype != AG_UINT8)) {
+        char text[AG_SHAPE_TEXT];
+        ag_error_raise(
+            where, AG_ERROR_VALUE,
+            "%s: classes are one whole number a sample; these targets are %s of shape %s", function,
+            ag_dtype_name(set->y_dtype), ag_shape_format(set->y_shape, text, sizeof text));
+        return NULL;
+    }
+    int64_t *labels = malloc(((size_t)set->n + 1) * sizeof *labels);
+    void *x = malloc(set->x_bytes);
+    ag_error error = AG_OK;
+    if (labels == NULL || x == NULL) {
+        error = ag_error_raise(where, AG_ERROR_MEMORY,
+                               "%s: out of memory for the labels of %" PRId64 " samples", function,
+                               set->n);
+    }
+    for (int64_t i = 0; i < set->n && error == AG_OK; i++) {
+        uint8_t byte = 0;
+        bool bytes = set->y_dtype == AG_UINT8;
+        error = read_sample(where, function, set, 0, i, x, bytes ? (void *)&byte : &labels[i]);
+        labels[i] = bytes ? byte : labels[i];
+    }
+    free(x);
+    if (error != AG_OK) {
+        free(labels);
+        return NULL;
+    }
+    return labels;
+}
+
+const char *data_set_x_name(const data_set *set, int64_t j)
+{
+    bool named = !data_set_is_nil(set) && set->info != NULL && j >= 0 && j < set->info->x_names;
+    return named ? set->info->x_name[j] : "";
+}
+
+int64_t data_set_classes(const data_set *set)
+{
+    return data_set_is_nil(set) || set->info == NULL ? 0 : set->info->classes;
+}
+
+const char *data_set_class_name(const data_set *set, int64_t label)
+{
+    bool named = label >= 0 && label < data_set_classes(set) && set->info->class_name != NULL;
+    return named ? set->info->class_name[label] : "";
 }
 
 /* ---- arrays ---------------------------------------------------------------------------------- */
@@ -253,8 +357,9 @@ static void arrays_release(void *state)
     free(self);
 }
 
-static const data_set_type arrays_type = { sizeof(data_set_type), "arrays", arrays_read,
-                                           arrays_release };
+static const data_set_type arrays_type = {
+    .size = sizeof(data_set_type), .name = "arrays", .read = arrays_read, .release = arrays_release
+};
 
 /* The index of the first NaN, -1 if there is none. */
 static int64_t find_nan(const void *data, ag_dtype dtype, int64_t count)
@@ -311,6 +416,28 @@ static char *copy_samples(ag_place where, const char *what, int64_t n, const voi
     return copy;
 }
 
+data_set *data_arrays_take(ag_place where, const char *function, int64_t n, void *x,
+                           ag_shape x_shape, ag_dtype x_dtype, void *y, ag_shape y_shape,
+                           ag_dtype y_dtype)
+{
+    struct arrays *self = malloc(sizeof *self);
+    if (self == NULL) {
+        free(x);
+        free(y);
+        ag_error_raise(where, AG_ERROR_MEMORY, "%s: out of memory", function);
+        return &nil_set;
+    }
+    *self = (struct arrays){ .x = x, .y = y };
+    data_set *set =
+        data_set_make(where, function, &arrays_type, self, n, x_shape, x_dtype, y_shape, y_dtype);
+    if (set != &nil_set) {
+        set->quick = true;
+        self->x_bytes = set->x_bytes;
+        self->y_bytes = set->y_bytes;
+    }
+    return set;
+}
+
 data_set *data_arrays_at(ag_place where, int64_t n, const void *x, ag_shape x_shape,
                          ag_dtype x_dtype, const void *y, ag_shape y_shape, ag_dtype y_dtype)
 {
@@ -339,17 +466,17 @@ data_set *data_arrays_at(ag_place where, int64_t n, const void *x, ag_shape x_sh
     return set;
 }
 
-/* ---- subsets and splits ---------------------------------------------------------------------- */
+/* ---- subsets ------------------------------------------------------------------------------- */
 
 struct subset {
     data_set *of;
     int64_t *indices;
 };
 
-static ag_error subset_read(void *state, int64_t i, void *x, void *y)
+static ag_error subset_read(void *state, int64_t epoch, int64_t i, void *x, void *y)
 {
     struct subset *self = state;
-    return set_copy(self->of, self->indices[i], x, y);
+    return data_set_copy(self->of, epoch, self->indices[i], x, y);
 }
 
 static void subset_release(void *state)
@@ -360,12 +487,13 @@ static void subset_release(void *state)
     free(self);
 }
 
-static const data_set_type subset_type = { sizeof(data_set_type), "subset", subset_read,
-                                           subset_release };
+static const data_set_type subset_type = { .size = sizeof(data_set_type),
+                                           .name = "subset",
+                                           .release = subset_release,
+                                           .read_epoch = subset_read };
 
-/* Indices must be in range. */
-static data_set *subset_make(ag_place where, const char *function, data_set *set, int64_t n,
-                             const int64_t *indices)
+data_set *data_subset_make(ag_place where, const char *function, data_set *set, int64_t n,
+                           const int64_t *indices)
 {
     struct subset *self = malloc(sizeof *self);
     int64_t *copy = (uint64_t)n <= SIZE_MAX / sizeof *copy
@@ -387,6 +515,7 @@ static data_set *subset_make(ag_place where, const char *function, data_set *set
                                    set->x_dtype, set->y_shape, set->y_dtype);
     if (!data_set_is_nil(part)) {
         part->quick = set->quick;
+        part->info = data_info_share(set->info);
     }
     return part;
 }
@@ -414,76 +543,5 @@ data_set *data_subset_at(ag_place where, data_set *set, int64_t n, const int64_t
             return &nil_set;
         }
     }
-    return subset_make(where, "data_subset", set, n, indices);
-}
-
-/* Whether the sizes of a split make sense; raises if not. */
-static bool split_fits(ag_place where, const data_set *set, int parts, const int64_t *sizes)
-{
-    if (parts < 1 || sizes == NULL) {
-        ag_error_raise(where, AG_ERROR_VALUE, "data_split: %d parts%s", parts,
-                       sizes == NULL ? ", and the array of sizes is NULL" : "");
-        return false;
-    }
-    int64_t left = set->n;
-    for (int p = 0; p < parts; p++) {
-        if (sizes[p] < 0 || sizes[p] > left) {
-            ag_error_raise(where, AG_ERROR_VALUE,
-                           "data_split: part %d cannot have %" PRId64 " samples: %" PRId64
-                           " of %" PRId64 " are left",
-                           p, sizes[p], left, set->n);
-            return false;
-        }
-        left -= sizes[p];
-    }
-    if (left > 0) {
-        ag_error_raise(where, AG_ERROR_VALUE,
-                       "data_split: the parts have %" PRId64
-                       " samples together, but the set has %" PRId64,
-                       set->n - left, set->n);
-        return false;
-    }
-    return true;
-}
-
-ag_error data_split_at(ag_place where, data_set *set, int parts, const int64_t *sizes, ag_rng *rng,
-                       data_set **out)
-{
-    for (int p = 0; p < parts && out != NULL; p++) {
-        out[p] = &nil_set;
-    }
-    if (ag_error_code() != AG_OK) {
-        return ag_error_code();
-    }
-    if (data_set_is_nil(set) || rng == NULL || out == NULL) {
-        return ag_error_raise(where, AG_ERROR_VALUE, "data_split: there is no %s",
-                              data_set_is_nil(set) ? "set"
-                              : rng == NULL        ? "generator"
-                                                   : "array for the parts");
-    }
-    if (!split_fits(where, set, parts, sizes)) {
-        return AG_ERROR_VALUE;
-    }
-    int64_t *order = (uint64_t)set->n <= SIZE_MAX / sizeof *order
-                         ? malloc(((size_t)set->n + 1) * sizeof *order)
-                         : NULL;
-    if (order == NULL) {
-        return ag_error_raise(where, AG_ERROR_MEMORY,
-                              "data_split: out of memory for %" PRId64 " indices", set->n);
-    }
-    ag_rng own = ag_rng_split(rng);
-    ag_rng_permutation(&own, set->n, order);
-    ag_error error = AG_OK;
-    const int64_t *next = order;
-    for (int p = 0; p < parts && error == AG_OK; p++) {
-        out[p] = subset_make(where, "data_split", set, sizes[p], next);
-        next += sizes[p];
-        error = data_set_is_nil(out[p]) ? AG_ERROR_MEMORY : AG_OK;
-    }
-    for (int p = 0; p < parts && error != AG_OK; p++) {
-        data_set_free(out[p]);
-        out[p] = &nil_set;
-    }
-    free(order);
-    return error;
+    return data_subset_make(where, "data_subset", set, n, indices);
 }

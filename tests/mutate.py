@@ -378,7 +378,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tests/mutate.sh")
     parser.add_argument("root")
     parser.add_argument("build")
-    parser.add_argument("--file", action="append", metavar="F", help="a file of autograd/ops, or backward")
+    parser.add_argument("--file", action="append", metavar="F", help="a file of autograd/ops, or sweep")
     parser.add_argument("--sample", type=int, metavar="N", help="only N faults, by chance")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--list", action="store_true")
@@ -386,7 +386,7 @@ def main():
 
     files = sorted("autograd/ops/" + f for f in os.listdir(os.path.join(options.root, "autograd/ops")) if f.endswith(".c"))
     faults = [fault for path in files for fault in faults_of_file(options.root, path)]
-    sweep, missing = faults_of_sweep(options.root, "autograd/backward.c")
+    sweep, missing = faults_of_sweep(options.root, "autograd/sweep.c")
     faults += sweep
     if options.file:
         names = {os.path.basename(f).removesuffix(".c") for f in options.file}

@@ -1,96 +1,269 @@
 /*
- * The tape as a table.
+ * The tape as a table, with its numbers and its totals.
  */
+#include <stdlib.h>
 #include <string.h>
 
-#include "../internal.h"
 #include "inspect.h"
+#include "survey.h"
 
-/* "#3" for the result of node 3, "#3.1" for its second output, a name, or "leaf". A name stands for what the tensor is now: what
- * was read before a change in place is called by its node. */
-static void name_input(const struct ag_node_input *input, char *text, size_t bytes)
+#define DEFAULTS 0x70726e74u
+
+ag_print_config ag_print_defaults(void)
 {
-    const ag_value *v = input->value;
-    if (v == NULL) {
-        snprintf(text, bytes, "-");
-    } else if (v->name != NULL && v->producer == input->producer) {
-        snprintf(text, bytes, "%s", v->name);
-    } else if (input->producer != NULL && input->output > 0) {
-        snprintf(text, bytes, "#%lld.%d", (long long)input->producer->index, input->output);
-    } else if (input->producer != NULL) {
-        snprintf(text, bytes, "#%lld", (long long)input->producer->index);
-    } else {
-        char shape[AG_SHAPE_TEXT];
-        snprintf(text, bytes, "%s%s", v->requires_grad ? "leaf" : "const",
-                 ag_shape_format(ag_value_shape_of(v), shape, sizeof(shape)));
+    ag_print_config config = {.made_by_defaults = DEFAULTS};
+    return config;
+}
+
+/* ---- which nodes ------------------------------------------------------------------------------------------------------- */
+
+static bool named(const ag_node *node, const char *name)
+{
+    bool found = strstr(node->label->path, name) != NULL;
+    for (int i = 0; i < node->inputs && !found; i++) {
+        const ag_value *v = node->input[i].value;
+        found = v != NULL && v->name != NULL && strstr(v->name, name) != NULL;
+    }
+    for (int i = 0; i < node->outputs && !found; i++) {
+        const ag_value *v = node->output[i];
+        found = v != NULL && v->name != NULL && strstr(v->name, name) != NULL;
+    }
+    return found;
+}
+
+/* "train.c" means any file of that name, "src/train.c" the one in a folder of that name. */
+static bool of_file(const ag_node *node, const char *file)
+{
+    const char *own = node->where.file;
+    size_t length = strlen(file), all = own == NULL ? 0 : strlen(own);
+    return all >= length && strcmp(own + all - length, file) == 0 && (all == length || own[all - length - 1] == '/');
+}
+
+static bool chosen(const ag_print_config *c, const ag_node *node)
+{
+    return (c->operation == NULL || strcmp(node->op->name, c->operation) == 0) && (c->name == NULL || named(node, c->name)) &&
+           (c->file == NULL || of_file(node, c->file)) && (c->line == 0 || node->where.line == c->line);
+}
+
+/* ---- the table --------------------------------------------------------------------------------------------------------- */
+
+static void numbers(FILE *stream, const ag_value *v, const char *nothing)
+{
+    struct ag_survey s = ag_survey_of(v);
+    char text[48];
+    if (!s.there) {
+        fprintf(stream, " %33s", nothing);
+        return;
+    }
+    if (s.min > s.max) {
+        snprintf(text, sizeof(text), s.nans > 0 ? "%lld NaN" : s.infinities > 0 ? "%lld inf" : "empty",
+                 (long long)(s.nans > 0 ? s.nans : s.infinities));
+        fprintf(stream, " %33s", text);
+        return;
+    }
+    fprintf(stream, " %10.4g %10.4g %10.4g", s.norm, s.min, s.max);
+    if (s.nans + s.infinities > 0) {
+        fprintf(stream, " (%lld NaN, %lld inf)", (long long)s.nans, (long long)s.infinities);
     }
 }
 
-static void append(char *text, size_t bytes, const char *more, const char *between)
+static void heading(FILE *stream, bool with_numbers)
 {
-    size_t used = strlen(text);
-    snprintf(text + used, bytes - used, "%s%s", used > 0 ? between : "", more);
+    fprintf(stream, "%5s  %-14s %-28s %-18s %-8s %10s  %-8s %-16s %s", "node", "operation", "inputs", "result", "type",
+            "bytes", "saved", "part", "line");
+    if (with_numbers) {
+        fprintf(stream, "\n%5s  %10s %10s %10s %10s %10s %10s %10s", "", "", "value:norm", "min", "max", "grad:norm", "min", "max");
+    }
+    fprintf(stream, "\n");
 }
 
-/* "x0, y": what the node keeps for backward. */
-static void name_saved(const ag_node *node, char *text, size_t bytes)
+static void row(FILE *stream, const ag_node *node, bool with_numbers)
 {
-    char item[32];
-    text[0] = '\0';
+    char inputs[256] = "", saved[128], shape[AG_SHAPE_TEXT], item[96], name[64], bytes[32], line[64];
+    long long k = (long long)node->index;
+    snprintf(name, sizeof(name), "%s%s", node->op->name, node->in_place ? "_" : "");
+    ag_place_text(node->where, line, sizeof(line));
+    const ag_value *y = node->output[0];
+    if (y == NULL) {
+        fprintf(stream, "%5lld  %-14s %-28s %-18s %-8s %10s  %-8s %-16s %s\n", k, name, "(freed by backward)", "", "", "", "",
+                node->label->path, line);
+        return;
+    }
     for (int i = 0; i < node->inputs; i++) {
-        if (node->input[i].saved) {
-            snprintf(item, sizeof(item), "x%d", i);
-            append(text, bytes, item, ",");
+        ag_text_append(inputs, sizeof(inputs), ag_input_text(&node->input[i], item, sizeof(item)), " ");
+    }
+    snprintf(bytes, sizeof(bytes), "%lld", (long long)(y->numel * (int64_t)ag_dtype_size((ag_dtype)y->dtype)));
+    fprintf(stream, "%5lld  %-14s %-28s %-18s %-8s %10s  %-8s %-16s %s\n", k, name, inputs,
+            ag_shape_format(ag_value_shape_of(y), shape, sizeof(shape)), ag_dtype_name((ag_dtype)y->dtype),
+            y->view ? "view" : bytes, ag_saved_text(node, saved, sizeof(saved)), node->label->path, line);
+    for (int i = 0; with_numbers && i < node->outputs; i++) {
+        char which[16] = "";
+        if (node->outputs > 1) {
+            snprintf(which, sizeof(which), "y%d", i);
+        }
+        fprintf(stream, "%5s  %10s", "", which);
+        numbers(stream, node->output[i], "released");
+        const ag_value *g = ag_node_gradient(node, i);
+        numbers(stream, g, node->state == AG_NODE_FREED ? "not kept" : "no gradient yet");
+        fprintf(stream, "\n");
+    }
+}
+
+/* Leaves that the chosen nodes use: parameters, inputs. */
+static void leaves(FILE *stream, const ag_context *ctx, const bool *wanted)
+{
+    bool any = false;
+    for (int64_t k = 0; k < ctx->nodes; k++) {
+        const ag_node *node = ctx->node[k];
+        for (int i = 0; wanted[k] && i < node->inputs; i++) {
+            const ag_value *v = node->input[i].value;
+            bool seen = v == NULL || node->input[i].producer != NULL || !v->requires_grad;
+            for (int64_t a = 0; a <= k && !seen; a++) {
+                for (int b = 0; wanted[a] && !seen && b < (a == k ? i : ctx->node[a]->inputs); b++) {
+                    seen = ctx->node[a]->input[b].value == v;
+                }
+            }
+            if (seen) {
+                continue;
+            }
+            char shape[AG_SHAPE_TEXT], name[96];
+            fprintf(stream, "%s%5s  %-14s %-28s\n%5s  %10s", any ? "" : "leaves\n", "", ag_input_text(&node->input[i], name, sizeof(name)),
+                    ag_shape_format(ag_value_shape_of(v), shape, sizeof(shape)), "", "");
+            any = true;
+            numbers(stream, v, "released");
+            numbers(stream, ag_leaf_gradient_now(v), v->grad_failed ? "half-done" : "no gradient");
+            fprintf(stream, "\n");
         }
     }
+}
+
+/* ---- totals ------------------------------------------------------------------------------------------------------------- */
+
+struct total {
+    char key[96];
+    int64_t nodes, bytes, saved;
+    double forward, backward;
+    bool timed;
+};
+
+static const char *key_of(const ag_node *node, int kind, char *text, size_t bytes)
+{
+    if (kind == 0) {
+        snprintf(text, bytes, "%s", node->op->name);
+    } else if (kind == 1) {
+        snprintf(text, bytes, "%s", node->label->path[0] != '\0' ? node->label->path : "(no layer)");
+    } else {
+        ag_place_text(node->where, text, bytes);
+    }
+    return text;
+}
+
+static int64_t bytes_of(const ag_value *v)
+{
+    return v == NULL ? 0 : v->numel * (int64_t)ag_dtype_size((ag_dtype)v->dtype);
+}
+
+static void add_to_total(struct total *t, const ag_node *node)
+{
+    t->nodes++;
     for (int i = 0; i < node->outputs; i++) {
-        if ((node->op->saves & AG_SAVE_OUTPUT(i)) != 0) {
-            snprintf(item, sizeof(item), node->outputs > 1 ? "y%d" : "y", i);
-            append(text, bytes, item, ",");
+        const ag_value *y = node->output[i];
+        t->bytes += y == NULL || y->view ? 0 : bytes_of(y);
+        t->saved += (node->op->saves & AG_SAVE_OUTPUT(i)) != 0 ? bytes_of(y) : 0;
+    }
+    for (int i = 0; i < node->inputs; i++) {
+        t->saved += node->input[i].saved ? bytes_of(node->input[i].value) : 0;
+    }
+    if (node->kept != NULL) {
+        t->timed = true;
+        t->forward += node->kept->forward;
+        t->backward += node->kept->backward;
+    }
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    const struct total *x = a, *y = b;
+    return x->bytes != y->bytes ? (x->bytes < y->bytes) - (x->bytes > y->bytes) : strcmp(x->key, y->key);
+}
+
+static void print_totals(FILE *stream, const ag_context *ctx, const bool *wanted, int kind, struct total *total)
+{
+    static const char *const title[3] = {"operation", "part", "line"};
+    int64_t count = 0;
+    char key[96];
+    for (int64_t k = 0; k < ctx->nodes; k++) {
+        if (!wanted[k]) {
+            continue;
+        }
+        key_of(ctx->node[k], kind, key, sizeof(key));
+        int64_t at = 0;
+        while (at < count && strcmp(total[at].key, key) != 0) {
+            at++;
+        }
+        if (at == count) {
+            memset(&total[count], 0, sizeof(*total));
+            memcpy(total[count++].key, key, sizeof(key));
+        }
+        add_to_total(&total[at], ctx->node[k]);
+    }
+    qsort(total, (size_t)count, sizeof(*total), by_bytes);
+    fprintf(stream, "\n%-28s %8s %12s %12s %12s %12s\n", title[kind], "nodes", "bytes", "saved", "forward", "backward");
+    for (int64_t i = 0; i < count; i++) {
+        const struct total *t = &total[i];
+        fprintf(stream, "%-28s %8lld %12lld %12lld", t->key, (long long)t->nodes, (long long)t->bytes, (long long)t->saved);
+        if (t->timed) {
+            fprintf(stream, " %9.1f us %9.1f us", 1e6 * t->forward, 1e6 * t->backward);
+        } else {
+            fprintf(stream, " %12s %12s", "-", "-");
+        }
+        fprintf(stream, "\n");
+    }
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------------------- */
+
+static ag_error print(ag_place where, const char *function, FILE *stream, const ag_print_config *config)
+{
+    const ag_context *ctx = ag_context_get();
+    const ag_value *loss = ag_is_none(config->loss) || ctx == NULL ? NULL : ag_resolve(where, function, config->loss);
+    if (ctx == NULL || ag_error_code() != AG_OK || !ag_stream_given(where, function, stream)) {
+        return ag_error_code();
+    }
+    bool *wanted = ag_tape_cone(where, function, ctx, loss);
+    struct total *total = wanted == NULL || !config->totals ? NULL : calloc((size_t)ctx->nodes + 1, sizeof(*total));
+    if (wanted == NULL || (config->totals && total == NULL)) {
+        free(wanted);
+        return ag_error_raise(where, AG_ERROR_MEMORY, "%s: out of memory", function);
+    }
+    heading(stream, config->numbers);
+    for (int64_t k = 0; k < ctx->nodes; k++) {
+        wanted[k] = wanted[k] && chosen(config, ctx->node[k]);
+        if (wanted[k]) {
+            row(stream, ctx->node[k], config->numbers);
         }
     }
-    if (text[0] == '\0') {
-        snprintf(text, bytes, "-");
+    if (config->numbers) {
+        leaves(stream, ctx, wanted);
     }
+    for (int kind = 0; config->totals && kind < 3; kind++) {
+        print_totals(stream, ctx, wanted, kind, total);
+    }
+    free(total);
+    free(wanted);
+    return ag_stream_result(where, function, stream);
 }
 
 ag_error ag_tape_print(FILE *stream)
 {
-    const ag_context *ctx = ag_context_get();
-    if (ctx == NULL) {
-        return ag_error_code();
+    ag_print_config config = ag_print_defaults();
+    return print(ag_caller(), "ag_tape_print", stream, &config);
+}
+
+ag_error ag_tape_print_with_at(ag_place where, FILE *stream, ag_print_config config)
+{
+    if (config.made_by_defaults != DEFAULTS) {
+        return ag_error_raise(where, AG_ERROR_STATE, "ag_tape_print_with: the config does not come from ag_print_defaults()");
     }
-    if (stream == NULL) {
-        return ag_error_raise(ag_caller(), AG_ERROR_VALUE, "ag_tape_print: the stream is NULL");
-    }
-    fprintf(stream, "%5s  %-14s %-28s %-18s %-8s %10s  %-8s %-16s %s\n", "node", "operation", "inputs", "result", "type",
-            "bytes", "saved", "part", "line");
-    for (int64_t k = 0; k < ctx->nodes; k++) {
-        const ag_node *node = ctx->node[k];
-        char inputs[256] = "", saved[128], shape[AG_SHAPE_TEXT], item[96], name[64];
-        snprintf(name, sizeof(name), "%s%s", node->op->name, node->in_place ? "_" : "");
-        const char *file = node->where.file != NULL ? node->where.file : "?";
-        const char *slash = strrchr(file, '/');
-        file = slash != NULL ? slash + 1 : file;
-        if (node->state == AG_NODE_FREED) {
-            fprintf(stream, "%5lld  %-14s %-28s %-18s %-8s %10s  %-8s %-16s %s:%d\n", (long long)k, name,
-                    "(freed by backward)", "", "", "", "", node->label->path, file, node->where.line);
-            continue;
-        }
-        for (int i = 0; i < node->inputs; i++) {
-            name_input(&node->input[i], item, sizeof(item));
-            append(inputs, sizeof(inputs), item, " ");
-        }
-        const ag_value *y = node->output[0];
-        name_saved(node, saved, sizeof(saved));
-        char bytes[32];
-        snprintf(bytes, sizeof(bytes), "%lld", (long long)(y->numel * (int64_t)ag_dtype_size((ag_dtype)y->dtype)));
-        fprintf(stream, "%5lld  %-14s %-28s %-18s %-8s %10s  %-8s %-16s %s:%d\n", (long long)k, name, inputs,
-                ag_shape_format(ag_value_shape_of(y), shape, sizeof(shape)), ag_dtype_name((ag_dtype)y->dtype),
-                y->view ? "view" : bytes, saved, node->label->path, file, node->where.line);
-    }
-    if (ferror(stream)) {
-        return ag_error_raise(ag_caller(), AG_ERROR_FILE, "ag_tape_print: the stream cannot be written to");
-    }
-    return AG_OK;
+    return print(where, "ag_tape_print_with", stream, &config);
 }

@@ -156,7 +156,7 @@ static void leaky_relu_slope_backward(ag_sweep *s)
 }
 
 AG_OP(leaky_relu_slope){SLOPE(leaky_relu_slope, x, AG_SAVE_INPUT(1)), .params = sizeof(struct slope),
-                        .formula = "g = dy (x > 0 ? 1 : slope)", .derivative = "ddy = dg (x > 0 ? 1 : slope)",
+                        .numbers = "slope", .formula = "g = dy (x > 0 ? 1 : slope)", .derivative = "ddy = dg (x > 0 ? 1 : slope)",
                         FLOAT_LOOPS(leaky_relu_slope)};
 
 static ag_tensor leaky_relu_slope(ag_tensor dy, ag_tensor x, const struct slope *p)
@@ -174,7 +174,7 @@ static void leaky_relu_backward(ag_sweep *s)
 }
 
 AG_OP(leaky_relu){ELEMENTWISE(leaky_relu, 1, AG_SAVE_INPUT(0)), .params = sizeof(struct slope),
-                  .formula = "y = x > 0 ? x : slope x", .derivative = "dx = dy (x > 0 ? 1 : slope)",
+                  .numbers = "slope", .formula = "y = x > 0 ? x : slope x", .derivative = "dx = dy (x > 0 ? 1 : slope)",
                   FLOAT_LOOPS(leaky_relu)};
 
 ag_tensor ag_leaky_relu_at(ag_place where, ag_tensor x, double slope)
@@ -199,7 +199,7 @@ static void elu_backward(ag_sweep *s)
 }
 
 AG_OP(elu){ELEMENTWISE(elu, 1, AG_SAVE_INPUT(0)), .params = sizeof(struct slope),
-           .formula = "y = x > 0 ? x : alpha (e^x - 1)", .derivative = "dx = x > 0 ? dy : dy alpha e^x",
+           .numbers = "alpha", .formula = "y = x > 0 ? x : alpha (e^x - 1)", .derivative = "dx = x > 0 ? dy : dy alpha e^x",
            FLOAT_LOOPS(elu)};
 
 ag_tensor ag_elu_at(ag_place where, ag_tensor x, double alpha)

@@ -463,7 +463,7 @@ static void add_scalar_backward(ag_sweep *s)
     ag_sweep_add(s, 0, ag_sweep_grad(s, 0));
 }
 
-AG_OP(add_scalar){ELEMENTWISE(add_scalar, 1, AG_SAVE_NOTHING), .params = sizeof(struct number), .formula = "y = x + c",
+AG_OP(add_scalar){ELEMENTWISE(add_scalar, 1, AG_SAVE_NOTHING), .params = sizeof(struct number), .numbers = "c", .formula = "y = x + c",
                   .derivative = "dx = dy", ALL_LOOPS(add_scalar)};
 
 ag_tensor ag_add_scalar_at(ag_place where, ag_tensor x, double c)
@@ -493,7 +493,7 @@ static void mul_scalar_backward(ag_sweep *s)
     ag_sweep_add(s, 0, ag_mul_scalar(ag_sweep_grad(s, 0), p->value));
 }
 
-AG_OP(mul_scalar){ELEMENTWISE(mul_scalar, 1, AG_SAVE_NOTHING), .params = sizeof(struct number), .formula = "y = c x",
+AG_OP(mul_scalar){ELEMENTWISE(mul_scalar, 1, AG_SAVE_NOTHING), .params = sizeof(struct number), .numbers = "c", .formula = "y = c x",
                   .derivative = "dx = c dy", ALL_LOOPS(mul_scalar)};
 
 ag_tensor ag_mul_scalar_at(ag_place where, ag_tensor x, double c)
@@ -526,7 +526,7 @@ static void pow_scalar_backward(ag_sweep *s)
     ag_sweep_add(s, 0, ag_mul(dy, ag_mul_scalar(ag_pow_scalar(ag_sweep_input(s, 0), p->value - 1), p->value)));
 }
 
-AG_OP(pow_scalar){ELEMENTWISE(pow_scalar, 1, AG_SAVE_INPUT(0)), .params = sizeof(struct number), .formula = "y = x^p",
+AG_OP(pow_scalar){ELEMENTWISE(pow_scalar, 1, AG_SAVE_INPUT(0)), .params = sizeof(struct number), .numbers = "p", .formula = "y = x^p",
                   .derivative = "dx = dy p x^(p-1)", FLOAT_LOOPS(pow_scalar)};
 
 ag_tensor ag_pow_scalar_at(ag_place where, ag_tensor x, double exponent)
@@ -555,7 +555,7 @@ static void clamp_backward(ag_sweep *s)
     ag_sweep_add(s, 0, ag_mul(dy, ag_cast(inside, ag_dtype_of(dy))));
 }
 
-AG_OP(clamp){ELEMENTWISE(clamp, 1, AG_SAVE_INPUT(0)), .params = sizeof(struct range), .formula = "y = min(max(x, low), high)",
+AG_OP(clamp){ELEMENTWISE(clamp, 1, AG_SAVE_INPUT(0)), .params = sizeof(struct range), .numbers = "low high", .formula = "y = min(max(x, low), high)",
              .derivative = "dx = dy [low <= x <= high]", FLOAT_LOOPS(clamp)};
 
 static bool range_ok(ag_place where, const char *function, double low, double high)

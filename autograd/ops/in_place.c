@@ -27,7 +27,7 @@ static void fill_backward(ag_sweep *s)
     ag_sweep_add(s, 0, ag_zeros_like(ag_sweep_grad(s, 0)));
 }
 
-AG_OP(fill){ELEMENTWISE(fill, 1, AG_SAVE_NOTHING), .params = sizeof(struct fill_params), .chosen = true, .formula = "y = c",
+AG_OP(fill){ELEMENTWISE(fill, 1, AG_SAVE_NOTHING), .params = sizeof(struct fill_params), .chosen = true, .numbers = "c", .formula = "y = c",
             .derivative = "dx = 0", ALL_LOOPS(fill)};
 
 ag_tensor ag_fill_in_place_at(ag_place where, ag_tensor x, double value)

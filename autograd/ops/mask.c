@@ -87,7 +87,7 @@ static void masked_fill_backward(ag_sweep *s)
     ag_sweep_add(s, 0, ag_masked_fill(ag_sweep_grad(s, 0), ag_sweep_input(s, 1), 0));
 }
 
-AG_OP(masked_fill){.size = sizeof(struct ag_op), .name = "masked_fill", .formula = "y = mask ? c : x",
+AG_OP(masked_fill){.size = sizeof(struct ag_op), .name = "masked_fill", .numbers = "c", .formula = "y = mask ? c : x",
                    .derivative = "dx = mask ? 0 : dy", .inputs = 2, .outputs = 1, .saves = AG_SAVE_INPUT(1),
                    .params = sizeof(struct masked_fill_params), .orders = AG_ORDERS_ANY, .chosen = true,
                    .shape = masked_fill_shape, .forward = masked_fill_forward, .backward = masked_fill_backward};

@@ -29,7 +29,7 @@ static void hardtanh_backward(ag_sweep *s)
 }
 
 AG_OP(hardtanh){ELEMENTWISE(hardtanh, 1, AG_SAVE_INPUT(0)), .params = sizeof(struct range),
-                .formula = "y = min(max(x, low), high)", .derivative = "dx = dy [low < x < high]", FLOAT_LOOPS(hardtanh)};
+                .numbers = "low high", .formula = "y = min(max(x, low), high)", .derivative = "dx = dy [low < x < high]", FLOAT_LOOPS(hardtanh)};
 
 ag_tensor ag_hardtanh_at(ag_place where, ag_tensor x, double low, double high)
 {

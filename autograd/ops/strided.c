@@ -262,6 +262,9 @@ void ag_value_renew(ag_value *v, bool needed)
     v->producer = node;
     v->output = 0;
     v->history_seen = base->history;
+    if (AG_UNLIKELY(ctx->retaining)) {
+        ag_node_keep(ctx, node, 0);
+    }
 }
 
 bool ag_view_scatter_node(ag_context *ctx, ag_value *base, ag_value *x, ag_node *producer)
@@ -279,6 +282,9 @@ bool ag_view_scatter_node(ag_context *ctx, ag_value *base, ag_value *x, ag_node 
     base->producer = node;
     base->output = 0;
     base->requires_grad = true;
+    if (AG_UNLIKELY(ctx->retaining)) {
+        ag_node_keep(ctx, node, 0);
+    }
     return true;
 }
 

@@ -111,8 +111,10 @@ static void permuted_release(void *state)
     free(self);
 }
 
-static const data_set_type permuted_type = { sizeof(data_set_type), "permuted labels",
-                                             permuted_read, permuted_release };
+static const data_set_type permuted_type = { .size = sizeof(data_set_type),
+                                             .name = "permuted labels",
+                                             .read = permuted_read,
+                                             .release = permuted_release };
 
 /* Takes the set. */
 static data_set *permute_labels(data_set *digits, ag_rng *rng)

@@ -87,8 +87,9 @@ static void source_release(void *state)
     atomic_fetch_add(&((struct source *)state)->released, 1);
 }
 
-static const data_set_type source_type = { sizeof(data_set_type), "source", source_read,
-                                           source_release };
+static const data_set_type source_type = {
+    .size = sizeof(data_set_type), .name = "source", .read = source_read, .release = source_release
+};
 
 static data_set *source_set(struct source *source, int64_t n)
 {

@@ -267,7 +267,9 @@ static void own_release(void *state)
     ((struct own *)state)->released++;
 }
 
-static const data_set_type own_type = { sizeof(data_set_type), "own", own_read, own_release };
+static const data_set_type own_type = {
+    .size = sizeof(data_set_type), .name = "own", .read = own_read, .release = own_release
+};
 
 START_TEST(own_set_always_gets_both_places_and_is_released_once)
 {

@@ -1,0 +1,777 @@
+/*
+ * The sweep: how gradients travel from a node to those below it, what derivative rules call, and the visit of one node. Knows no
+ * operation by name except those it sums gradients with, and no loss: who sweeps, and from where, is said in backward.c and
+ * inspect/step.c.
+ *
+ * Tape order is topological order: an operation's inputs exist before it. So a single pass from the loss downwards meets a
+ * node only after all its consumers, and nothing has to be sorted and nothing recurses.
+ */
+#include "sweep.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "error_internal.h"
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+#include "platform.h"
+
+/* ---- gradients that arrive ------------------------------------------------------------------------------------------------- */
+
+void ag_pending_drop(ag_value **slot)
+{
+    ag_value *p = *slot;
+    if (p != NULL) {
+        *slot = NULL;
+        ag_value_unsave(p);
+        ag_value_unref(p);
+    }
+}
+
+void ag_pending_set(ag_value **slot, ag_value *g)
+{
+    ag_value_ref(g);
+    ag_value_save(g);
+    ag_pending_drop(slot);
+    *slot = g;
+}
+
+/* Whether nobody else can see this pending gradient, so that it may be added into. */
+static bool exclusive(const ag_value *p)
+{
+    return p->visible == 0 && !p->listed && !p->view && p->saved == 1 &&
+           atomic_load_explicit(&p->refs, memory_order_relaxed) == 1 && p->storage->parent == NULL &&
+           !ag_storage_shared(p->storage);
+}
+
+static bool touch(ag_context *ctx, const ag_value *leaf)
+{
+    void *array = ctx->touched;
+    if (!ag_grow(&array, ctx->touched_count, &ctx->touched_capacity, sizeof(*ctx->touched))) {
+        return false;
+    }
+    ctx->touched = array;
+    ctx->touched[ctx->touched_count++] = leaf->id;
+    return true;
+}
+
+/* The leaf's buffer; *accumulate says whether something is in it already. */
+static ag_value *leaf_buffer(const ag_sweep *s, ag_value *leaf, bool *accumulate)
+{
+    ag_value *grad = ag_leaf_gradient(leaf);
+    if (grad == NULL || !touch(s->ctx, leaf)) {
+        return NULL;
+    }
+    *accumulate = leaf->has_grad;
+    leaf->has_grad = true;
+    ag_value_changed(grad, s->where);
+    return grad;
+}
+
+static void add_to_leaf(const ag_sweep *s, ag_value *leaf, const ag_value *g)
+{
+    bool accumulate;
+    const ag_value *grad = leaf_buffer(s, leaf, &accumulate);
+    if (grad == NULL) {
+        return;
+    }
+    if (accumulate) {
+        ag_array_accumulate(ag_value_array(grad), ag_value_array(g));
+    } else {
+        ag_array_copy(ag_value_array(grad), ag_value_array(g));
+    }
+}
+
+/* A sum of two gradients by the library's own addition, recorded if the sweep is. */
+static ag_value *sum(ag_value *a, ag_value *b)
+{
+    bool borrowed_a = ag_value_borrow(a), borrowed_b = ag_value_borrow(b);
+    ag_tensor t = ag_add(ag_handle(a), ag_handle(b));
+    if (borrowed_a) {
+        ag_value_hide(a);
+    }
+    if (borrowed_b) {
+        ag_value_hide(b);
+    }
+    return ag_is_nil(t) ? NULL : ag_peek(t);
+}
+
+/* Whether what arrives is added up in the leaf at once. Hooks see a leaf's gradient when it is complete. */
+static bool to_leaf(const ag_sweep *s, struct ag_edge e)
+{
+    return e.producer == NULL && s->accumulate && e.value->hooks == NULL;
+}
+
+void ag_graph_was_freed(ag_place where, const char *function, const ag_node *node)
+{
+    ag_error_raise(where, AG_ERROR_GRAD,
+                   "%s: the graph was freed: %s, recorded at %s:%d, has been through a backward at %s:%d; set "
+                   "retain_graph there to go through it again",
+                   function, node->op->name, node->where.file != NULL ? node->where.file : "?", node->where.line,
+                   node->freed_where.file != NULL ? node->freed_where.file : "?", node->freed_where.line);
+}
+
+/* Hooks of a leaf see its gradient when the sweep is over. */
+static bool wait_for_hooks(const ag_sweep *s, const ag_value *leaf)
+{
+    ag_context *ctx = s->ctx;
+    void *array = ctx->hooked;
+    if (!ag_grow(&array, ctx->hooked_count, &ctx->hooked_capacity, sizeof(*ctx->hooked))) {
+        return false;
+    }
+    ctx->hooked = array;
+    ctx->hooked[ctx->hooked_count++] = leaf->id;
+    return true;
+}
+
+/* Notes that the producer has a gradient to work on. */
+static bool announce(ag_sweep *s, struct ag_edge e)
+{
+    ag_node *producer = e.producer;
+    if (producer == NULL) {
+        return e.value->hooks == NULL || e.value->pending != NULL || wait_for_hooks(s, e.value);
+    }
+    if (producer->pending || (!s->accumulate && !producer->needed)) {
+        return true;
+    }
+    if (producer->state == AG_NODE_FREED && !(producer->kept != NULL && s->ctx->inspecting)) {
+        ag_graph_was_freed(s->where, "ag_backward", producer);
+        return false;
+    }
+    producer->pending = true;
+    s->remaining++;
+    return true;
+}
+
+void ag_sweep_contribute(ag_sweep *s, struct ag_edge e, ag_value *g)
+{
+    if (to_leaf(s, e)) {
+        add_to_leaf(s, e.value, g);
+        return;
+    }
+    if (!announce(s, e)) {
+        return;
+    }
+    ag_value **slot = ag_edge_slot(e);
+    if (*slot == NULL) {
+        ag_pending_set(slot, g);
+    } else if (!s->create && exclusive(*slot)) {
+        ag_array_accumulate(ag_value_array(*slot), ag_value_array(g));
+    } else {
+        ag_value *total = sum(*slot, g);
+        if (total != NULL) {
+            ag_pending_set(slot, total);
+        }
+    }
+}
+
+/* Whether somebody looks at the gradient of a node's output: a hook, ag_retain_grad(), ag_grad(). */
+static bool is_seen(const ag_node *node, int output)
+{
+    return node->hooks != NULL || node->output[output]->retain_grad || (node->targets >> output & 1) != 0;
+}
+
+/* A gradient of zeros arrives. Where nobody sees it there is nothing to compute, only that it came. */
+static void contribute_zero(ag_sweep *s, struct ag_edge e)
+{
+    bool accumulate;
+    if (to_leaf(s, e)) {
+        const ag_value *grad = leaf_buffer(s, e.value, &accumulate);
+        if (grad != NULL && !accumulate) {
+            memset(ag_value_data(grad), 0, (size_t)grad->numel * ag_dtype_size((ag_dtype)grad->dtype));
+        }
+    } else if (*ag_edge_slot(e) == NULL && (e.producer == NULL || is_seen(e.producer, e.output))) {
+        ag_tensor zeros = ag_zeros(ag_value_shape_of(e.value), (ag_dtype)e.value->dtype);
+        if (!ag_is_nil(zeros)) {
+            ag_sweep_contribute(s, e, ag_peek(zeros));
+        }
+    } else {
+        announce(s, e);
+    }
+}
+
+/* ---- what rules ask ------------------------------------------------------------------------------------------------------------ */
+
+int ag_sweep_count(const ag_sweep *s)
+{
+    return s->node->inputs;
+}
+
+const void *ag_sweep_params(const ag_sweep *s)
+{
+    return s->node->params;
+}
+
+bool ag_sweep_recording(const ag_sweep *s)
+{
+    return s->create;
+}
+
+bool ag_sweep_wants(const ag_sweep *s, int i)
+{
+    if (i < 0 || i >= s->node->inputs) {
+        return false;
+    }
+    const struct ag_node_input *input = &s->node->input[i];
+    if (input->value == NULL || !input->wants) {
+        return false;
+    }
+    return s->accumulate || ag_edge_is_target(ag_edge_of_input(input)) || (input->producer != NULL && input->producer->needed);
+}
+
+ag_shape ag_sweep_shape(const ag_sweep *s, int i)
+{
+    const ag_value *v = s->node->input[i].value;
+    return v == NULL ? AG_SHAPE_SCALAR : ag_value_shape_of(v);
+}
+
+ag_dtype ag_sweep_dtype(const ag_sweep *s, int i)
+{
+    const ag_value *v = s->node->input[i].value;
+    return v == NULL ? AG_FLOAT32 : (ag_dtype)v->dtype;
+}
+
+void ag_sweep_fail(ag_sweep *s, ag_error code, const char *format, ...)
+{
+    char message[768];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    ag_error_raise(s->node->where, code, "backward of ag_%s: %s", s->node->op->name, message);
+}
+
+static bool unchanged(ag_sweep *s, const ag_value *v, uint32_t version, const char *what, int i)
+{
+    if (AG_LIKELY(v->storage->version == version)) {
+        return true;
+    }
+    ag_sweep_fail(s, AG_ERROR_GRAD, "%s %d%s%s was changed in place at %s:%d after it was saved for backward", what, i,
+                  v->name != NULL ? ", " : "", v->name != NULL ? v->name : "",
+                  v->storage->changed.file != NULL ? v->storage->changed.file : "?", v->storage->changed.line);
+    return false;
+}
+
+ag_tensor ag_sweep_input(ag_sweep *s, int i)
+{
+    struct ag_node_input *input = i < s->node->inputs ? &s->node->input[i] : NULL;
+    if (input == NULL || input->value == NULL) {
+        return AG_NONE;
+    }
+    if (!input->saved) {
+        ag_sweep_fail(s, AG_ERROR_STATE, "the rule reads input %d, which the operation does not declare as saved", i);
+        return AG_NIL;
+    }
+    if (!input->state && !unchanged(s, input->value, input->version, "input", i)) {
+        return AG_NIL;
+    }
+    if (!input->borrowed) {
+        input->borrowed = ag_value_borrow(input->value);
+    }
+    return ag_handle(input->value);
+}
+
+ag_tensor ag_sweep_output(ag_sweep *s, int i)
+{
+    ag_node *node = s->node;
+    ag_value *v = node->output[i];
+    if ((node->op->saves & AG_SAVE_OUTPUT(i)) == 0) {
+        ag_sweep_fail(s, AG_ERROR_STATE, "the rule reads output %d, which the operation does not declare as saved", i);
+        return AG_NIL;
+    }
+    if (!unchanged(s, v, node->output_version[i], "output", i)) {
+        return AG_NIL;
+    }
+    if (!node->output_borrowed[i]) {
+        node->output_borrowed[i] = ag_value_borrow(v);
+    }
+    return ag_handle(v);
+}
+
+ag_tensor ag_sweep_grad(ag_sweep *s, int i)
+{
+    ag_value *p = s->node->pending_grad[i];
+    if (p == NULL) {
+        return AG_NONE;
+    }
+    if (!s->node->grad_borrowed[i]) {
+        s->node->grad_borrowed[i] = ag_value_borrow(p);
+    }
+    return ag_handle(p);
+}
+
+/* Sums g over what broadcasting added, so that it has `shape`. */
+static ag_tensor sum_to(ag_tensor g, ag_shape from, ag_shape shape)
+{
+    ag_dims dims = {0};
+    int extra = from.ndim - shape.ndim;
+    for (int d = 0; d < from.ndim; d++) {
+        if (d < extra || (shape.size[d - extra] == 1 && from.size[d] != 1)) {
+            dims.dim[dims.count++] = d;
+        }
+    }
+    if (dims.count > 0) {
+        g = ag_sum_dims(g, dims, true);
+    }
+    return extra > 0 ? ag_reshape(g, shape) : g;
+}
+
+/* Keeps what a rule gives to an input back until the node's hooks have seen it. */
+static void collect(ag_sweep *s, int i, ag_value *g)
+{
+    ag_value **slot = &s->collected[i];
+    ag_value *total = *slot == NULL ? g : sum(*slot, g);
+    if (total != NULL) {
+        ag_pending_set(slot, total);
+    }
+}
+
+void ag_sweep_add(ag_sweep *s, int i, ag_tensor g)
+{
+    if (!ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
+        return;
+    }
+    ag_value *v = s->node->input[i].value;
+    ag_value *gv = ag_resolve(s->node->where, "ag_sweep_add", g);
+    if (gv == NULL) {
+        return;
+    }
+    if (gv->dtype != v->dtype) {
+        ag_sweep_fail(s, AG_ERROR_DTYPE, "the gradient of input %d is %s, the input %s", i,
+                      ag_dtype_name((ag_dtype)gv->dtype), ag_dtype_name((ag_dtype)v->dtype));
+        return;
+    }
+    ag_shape shape = ag_value_shape_of(v), from = ag_value_shape_of(gv), joint;
+    if (!ag_shape_equal(shape, from)) {
+        if (!ag_shape_broadcast(shape, from, &joint) || !ag_shape_equal(joint, from)) {
+            char a[AG_SHAPE_TEXT], b[AG_SHAPE_TEXT];
+            ag_sweep_fail(s, AG_ERROR_SHAPE, "the gradient of input %d has shape %s, the input %s", i,
+                          ag_shape_format(from, a, sizeof(a)), ag_shape_format(shape, b, sizeof(b)));
+            return;
+        }
+        g = sum_to(g, from, shape);
+        gv = ag_is_nil(g) ? NULL : ag_peek(g);
+        if (gv == NULL) {
+            return;
+        }
+    }
+    if (AG_UNLIKELY(s->ctx->anomaly) && !s->probe && !ag_anomaly_check_gradient(s->node, i, gv)) {
+        return;
+    }
+    if (AG_UNLIKELY(s->collected != NULL)) {
+        collect(s, i, gv);
+        return;
+    }
+    ag_sweep_contribute(s, ag_edge_of_input(&s->node->input[i]), gv);
+}
+
+void ag_sweep_zero(ag_sweep *s, int i)
+{
+    if (!ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
+        return;
+    }
+    const ag_value *v = s->node->input[i].value;
+    if (AG_UNLIKELY(s->collected != NULL)) {
+        ag_sweep_add(s, i, ag_zeros(ag_value_shape_of(v), (ag_dtype)v->dtype));
+        return;
+    }
+    contribute_zero(s, ag_edge_of_input(&s->node->input[i]));
+}
+
+bool ag_sweep_own_grad(ag_sweep *s, int i, ag_array *grad)
+{
+    const ag_node *node = s->node;
+    const ag_value *p = node->pending_grad[i];
+    if (s->create || s->collected != NULL || p == NULL || node->grad_borrowed[i] || (node->targets >> i & 1) != 0 || node->hooks != NULL ||
+        !exclusive(p)) {
+        return false;
+    }
+    *grad = ag_value_array(p);
+    return true;
+}
+
+bool ag_sweep_target(ag_sweep *s, int i, ag_array *target, bool *accumulate)
+{
+    if (s->create || s->collected != NULL || s->ctx->anomaly || !ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
+        return false;
+    }
+    ag_value *v = s->node->input[i].value;
+    struct ag_edge e = ag_edge_of_input(&s->node->input[i]);
+    if (to_leaf(s, e)) {
+        const ag_value *grad = v->contiguous ? leaf_buffer(s, v, accumulate) : NULL;
+        if (grad == NULL) {
+            return false;
+        }
+        *target = ag_value_array(grad);
+        return true;
+    }
+    ag_value **slot = ag_edge_slot(e);
+    if (*slot != NULL && !(exclusive(*slot) && (*slot)->contiguous)) {
+        return false;
+    }
+    *accumulate = *slot != NULL;
+    if (*slot == NULL) {
+        ag_value *fresh =
+            ag_value_in_scope(s->node->where, "ag_backward", (ag_dtype)v->dtype, ag_value_shape_of(v));
+        if (fresh == NULL || !announce(s, e)) {
+            return false;
+        }
+        ag_pending_set(slot, fresh);
+    }
+    *target = ag_value_array(*slot);
+    return true;
+}
+
+void ag_sweep_matmul(ag_sweep *s, int i, ag_tensor a, ag_tensor b)
+{
+    if (!ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
+        return;
+    }
+    const ag_value *x = ag_resolve(s->node->where, "ag_sweep_matmul", a);
+    const ag_value *y = ag_resolve(s->node->where, "ag_sweep_matmul", b);
+    const ag_value *v = s->node->input[i].value;
+    ag_array target;
+    bool accumulate;
+    if (x == NULL || y == NULL) {
+        return;
+    }
+    bool fits = v->ndim == 2 && x->ndim == 2 && y->ndim == 2 && v->size[0] == x->size[0] && v->size[1] == y->size[1] &&
+                x->size[1] == y->size[0];
+    if (fits && ag_sweep_target(s, i, &target, &accumulate)) {
+        k_gemm(target.dtype, ag_threads(), v->size[0], v->size[1], x->size[1], ag_value_data(x), x->stride[0],
+               x->stride[1], ag_value_data(y), y->stride[0], y->stride[1], accumulate, target.data, v->size[1], 1);
+        return;
+    }
+    ag_sweep_add(s, i, ag_matmul(a, b));
+}
+
+void ag_sweep_add_at(ag_sweep *s, int i, const int64_t *start, const int64_t *step, ag_tensor g)
+{
+    if (!ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
+        return;
+    }
+    const ag_value *gv = ag_resolve(s->node->where, "ag_sweep_add_at", g);
+    ag_array target;
+    bool accumulate;
+    if (gv == NULL) {
+        return;
+    }
+    if (!ag_sweep_target(s, i, &target, &accumulate)) {
+        ag_sweep_add(s, i, ag_region_place(ag_sweep_shape(s, i), start, step, g));
+        return;
+    }
+    if (!accumulate) {
+        memset(target.data, 0, (size_t)target.numel * ag_dtype_size(target.dtype));
+    }
+    int64_t stride[AG_MAX_DIMS], offset = 0;
+    for (int d = 0; d < target.ndim; d++) {
+        offset += start[d] * target.stride[d];
+        stride[d] = step[d] * target.stride[d];
+    }
+    ag_array part = {(char *)target.data + offset * (int64_t)ag_dtype_size(target.dtype), target.dtype, gv->ndim,
+                     gv->numel, gv->size, stride};
+    ag_array_accumulate(part, ag_value_array(gv));
+}
+/* ---- the sweep --------------------------------------------------------------------------------------------------------------------- */
+
+void ag_sweep_give_back(ag_node *node)
+{
+    for (int i = 0; i < node->inputs; i++) {
+        if (node->input[i].borrowed) {
+            node->input[i].borrowed = false;
+            ag_value_hide(node->input[i].value);
+        }
+    }
+    for (int i = 0; i < node->outputs; i++) {
+        if (node->output_borrowed[i]) {
+            node->output_borrowed[i] = false;
+            ag_value_hide(node->output[i]);
+        }
+        if (node->grad_borrowed[i]) {
+            node->grad_borrowed[i] = false;
+            ag_value_hide(node->pending_grad[i]);
+        }
+    }
+}
+/* Marks the nodes that lie between the chosen inputs and the output, from index first up to last. */
+void ag_sweep_mark_needed(ag_context *ctx, int64_t first, int64_t last)
+{
+    for (int64_t i = first; i <= last; i++) {
+        ag_node *node = ctx->node[i];
+        node->needed = false;
+        for (int j = 0; j < node->inputs && !node->needed; j++) {
+            const struct ag_node_input *input = &node->input[j];
+            node->needed = input->value != NULL && input->wants &&
+                           (ag_edge_is_target(ag_edge_of_input(input)) || (input->producer != NULL && input->producer->needed));
+        }
+    }
+}
+/* A copy for inspection: sharing the buffer would change what may be added into in place, and with it the last bits. */
+static void keep_gradient(ag_node *node, int i)
+{
+    const ag_value *g = node->pending_grad[i], *v = node->output[i];
+    ag_value *copy = ag_value_new(ag_current, false);
+    ag_shape shape = ag_value_shape_of(v);
+    if (copy != NULL && ag_value_shape(copy, (ag_dtype)v->dtype, &shape) && ag_value_allocate(copy)) {
+        if (g != NULL) {
+            ag_array_copy(ag_value_array(copy), ag_value_array(g));
+        } else { /* zeros that were not computed */
+            ag_array_fill(ag_value_array(copy), 0);
+        }
+        ag_pending_set(&node->kept->grad[i], copy);
+    }
+    if (copy != NULL) {
+        ag_value_hide(copy);
+        ag_value_unref(copy);
+    }
+}
+
+/* Hooks, retained and kept gradients: what is done with a gradient when it is complete. */
+static void gradient_is_complete(ag_sweep *s, ag_node *node, int i)
+{
+    ag_value *v = node->output[i];
+    if (AG_UNLIKELY(node->hooks != NULL)) {
+        ag_hooks_run(node->hooks, i, &node->pending_grad[i], node->where);
+    }
+    if (node->pending_grad[i] == NULL) {
+        return;
+    }
+    if (AG_UNLIKELY(v->retain_grad) && v->producer == node && s->accumulate) {
+        add_to_leaf(s, v, node->pending_grad[i]);
+    }
+    if (AG_UNLIKELY(node->kept != NULL) && !s->ctx->inspecting) {
+        keep_gradient(node, i);
+    }
+}
+
+bool ag_node_has_gradient(const ag_node *node)
+{
+    for (int i = 0; i < node->outputs; i++) {
+        if (node->pending_grad[i] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Rules are linear in what arrives: zeros stay zeros. */
+static void visit_with_zeros(ag_sweep *s, ag_node *node)
+{
+    s->node = node;
+    for (int i = 0; AG_UNLIKELY(node->kept != NULL) && !s->ctx->inspecting && i < node->outputs; i++) {
+        keep_gradient(node, i);
+    }
+    for (int i = 0; i < node->inputs; i++) {
+        ag_sweep_zero(s, i);
+    }
+    if (!s->retain && ag_error_code() == AG_OK) {
+        ag_node_free(node, s->where);
+    }
+}
+
+static void visit_with_gradient(ag_sweep *s, ag_node *node)
+{
+    ag_context *ctx = s->ctx;
+    ag_label *label = ctx->label;
+    ag_place caller = ag_caller_set(node->where);
+    ag_frame frame = ag_frame_begin();
+    s->node = node;
+    ctx->label = node->label;
+    for (int i = 0; i < node->outputs; i++) {
+        gradient_is_complete(s, node, i);
+    }
+    double started = AG_UNLIKELY(node->kept != NULL) ? platform_seconds() : 0;
+    if (AG_UNLIKELY(s->create && node->op->orders < 2)) {
+        ag_sweep_fail(s, AG_ERROR_GRAD, "the operation has no second derivative; create_graph cannot go through it");
+    } else if (AG_UNLIKELY(node->hooks != NULL && ag_hooks_of_node(node))) {
+        ag_hooks_backward(s, node);
+    } else if (ag_error_code() == AG_OK) {
+        node->op->backward(s);
+    }
+    if (AG_UNLIKELY(node->kept != NULL)) {
+        node->kept->backward = platform_seconds() - started;
+    }
+    ag_sweep_give_back(node);
+    ag_frame_end_n(frame, 0, NULL);
+    for (int i = 0; i < node->outputs; i++) {
+        if ((node->targets >> i & 1) == 0) {
+            ag_pending_drop(&node->pending_grad[i]);
+        }
+    }
+    ctx->label = label;
+    ag_caller_set(caller);
+    if (!s->retain && ag_error_code() == AG_OK) {
+        ag_node_free(node, s->where);
+    }
+}
+
+void ag_sweep_visit(ag_sweep *s, ag_node *node)
+{
+    node->pending = false;
+    s->remaining--;
+    if (AG_UNLIKELY(!ag_node_has_gradient(node))) {
+        visit_with_zeros(s, node);
+    } else {
+        visit_with_gradient(s, node);
+    }
+}
+
+ag_node *ag_sweep_next(ag_sweep *s, int64_t last)
+{
+    for (; s->remaining > 0 && s->at >= last; s->at--) {
+        ag_node *node = s->ctx->node[s->at];
+        if (node->pending) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+/* Visits the nodes from `first` down to `last` that a gradient has reached. */
+static void sweep_over(ag_sweep *s, int64_t first, int64_t last)
+{
+    ag_node *node;
+    s->at = first;
+    while (ag_error_code() == AG_OK && (node = ag_sweep_next(s, last)) != NULL) {
+        ag_sweep_visit(s, node);
+    }
+}
+
+bool ag_sweep_probe(ag_context *ctx, ag_node *node, ag_value *const *dy, ag_value **collected)
+{
+    ag_sweep s = {.ctx = ctx, .node = node, .where = node->where, .accumulate = true, .probe = true, .collected = collected};
+    ag_value *waiting[AG_OP_MAX_OUTPUTS];
+    ag_label *label = ctx->label;
+    ag_place caller = ag_caller_set(node->where);
+    ag_frame frame = ag_frame_begin();
+    for (int i = 0; i < node->outputs; i++) {
+        waiting[i] = node->pending_grad[i];
+        node->pending_grad[i] = NULL;
+        if (dy[i] != NULL) {
+            ag_pending_set(&node->pending_grad[i], dy[i]);
+        }
+    }
+    for (int i = 0; i < node->inputs; i++) {
+        collected[i] = NULL;
+    }
+    ctx->label = node->label;
+    ag_sweep_resume(&s);
+    if (ag_node_has_gradient(node)) {
+        node->op->backward(&s);
+    } else {
+        for (int i = 0; i < node->inputs; i++) {
+            ag_sweep_zero(&s, i);
+        }
+    }
+    ag_sweep_give_back(node);
+    ag_sweep_pause(&s);
+    ag_frame_end_n(frame, 0, NULL);
+    for (int i = 0; i < node->outputs; i++) {
+        ag_pending_drop(&node->pending_grad[i]);
+        node->pending_grad[i] = waiting[i];
+    }
+    bool known = !s.opaque && ag_error_code() == AG_OK;
+    for (int i = 0; !known && i < node->inputs; i++) {
+        ag_pending_drop(&collected[i]);
+    }
+    ctx->label = label;
+    ag_caller_set(caller);
+    return known;
+}
+
+/* After an error: what was on its way is let go. */
+static void forget_pending(const ag_context *ctx, int64_t first, int64_t last)
+{
+    for (int64_t i = first; i >= last; i--) {
+        ag_node *node = ctx->node[i];
+        node->pending = false;
+        for (int j = 0; j < node->outputs; j++) {
+            ag_pending_drop(&node->pending_grad[j]);
+        }
+    }
+}
+
+/* The gradients of leaves with hooks are complete. */
+static void finish_hooked_leaves(ag_sweep *s, bool abandoned)
+{
+    for (int64_t i = 0; i < s->ctx->hooked_count; i++) {
+        ag_value *leaf = ag_peek(ag_tensor_of_id(s->ctx->hooked[i]));
+        if (leaf == NULL) {
+            continue;
+        }
+        if (ag_error_code() == AG_OK && !abandoned) {
+            ag_hooks_run(leaf->hooks, 0, &leaf->pending, s->where);
+        }
+        if (s->accumulate && !abandoned && leaf->pending != NULL && ag_error_code() == AG_OK) {
+            add_to_leaf(s, leaf, leaf->pending);
+        }
+        if (!leaf->target) {
+            ag_pending_drop(&leaf->pending);
+        }
+    }
+    s->ctx->hooked_count = 0;
+}
+
+void ag_sweep_resume(ag_sweep *s)
+{
+    s->grad = s->ctx->grad;
+    s->ctx->grad = s->create;
+    s->ctx->in_backward++;
+}
+
+void ag_sweep_pause(ag_sweep *s)
+{
+    s->ctx->in_backward--;
+    s->ctx->grad = s->grad;
+}
+
+void ag_sweep_finish(ag_sweep *s, bool abandoned)
+{
+    ag_context *ctx = s->ctx;
+    finish_hooked_leaves(s, abandoned);
+    ag_sweep_pause(s);
+    if (ag_error_code() == AG_OK && !abandoned) {
+        return;
+    }
+    forget_pending(ctx, s->start, 0);
+    for (int64_t i = 0; i < ctx->touched_count; i++) {
+        ag_value *leaf = ag_peek(ag_tensor_of_id(ctx->touched[i]));
+        if (leaf != NULL) {
+            leaf->grad_failed = true;
+        }
+    }
+}
+
+/* ---- checkpointed blocks --------------------------------------------------------------------------------------------------------- */
+
+void ag_sweep_through(ag_sweep *s, ag_tensor y, ag_tensor dy, int64_t mark)
+{
+    ag_context *ctx = s->ctx;
+    ag_node *node = s->node;
+    bool retain = s->retain;
+    ag_value **collected = s->collected;
+    int64_t end = ctx->nodes - 1, at = s->at;
+    if (s->probe) {
+        s->opaque = true;
+        return;
+    }
+    const ag_value *v = ag_resolve(node->where, "ag_checkpoint", y), *g = ag_resolve(node->where, "ag_checkpoint", dy);
+    if (v == NULL || g == NULL) {
+        return;
+    }
+    if (!s->accumulate) {
+        ag_sweep_mark_needed(ctx, mark, end);
+    }
+    struct ag_edge e = ag_edge_of_value(ag_peek(y));
+    s->retain = s->create;
+    s->collected = NULL;
+    ag_sweep_contribute(s, e, ag_peek(dy));
+    sweep_over(s, end, mark);
+    if (ag_error_code() != AG_OK) {
+        forget_pending(ctx, end, mark);
+    }
+    s->retain = retain;
+    s->collected = collected;
+    s->at = at;
+    s->node = node;
+}
