@@ -244,7 +244,7 @@ static bool draw_order(struct lesson *l, const struct run *sorted, const struct 
     line->colour = PLOT_BLUE;
     double percent[DIGIT_CLASSES + 1][DIGIT_CLASSES];
     const char *rows[DIGIT_CLASSES + 1];
-    static char text[DIGIT_CLASSES][16];
+    static char text[DIGIT_CLASSES][PLOT_TEXT];
     static const char *const columns[] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9" };
     for (int after = 0; after <= DIGIT_CLASSES; after++) {
         if (after < DIGIT_CLASSES) {
