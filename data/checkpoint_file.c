@@ -124,7 +124,8 @@ static bool set_tensor(json_t *root, const ag_state_entry *e, int type, int64_t 
 static char *header_text(const ag_state *state, const char *sum, size_t *length, const char **wrong)
 {
     json_t *root = json_object(), *meta = json_object();
-    bool good = set_text(meta, format_key, format_text) && set_text(meta, checksum_key, sum);
+    bool good = json_object_set_new(root, metadata, meta) == 0; /* freed with it, whatever fails */
+    good = good && set_text(meta, format_key, format_text) && set_text(meta, checksum_key, sum);
     int64_t offset = 0;
     for (int64_t i = 0; i < state->count && good; i++) {
         if (state->entry[i].text != NULL) {
@@ -132,7 +133,6 @@ static char *header_text(const ag_state *state, const char *sum, size_t *length,
             *wrong = good ? NULL : state->entry[i].name;
         }
     }
-    good = good && json_object_set_new(root, metadata, meta) == 0;
     for (int type = 0; type < TYPES && good; type++) {
         for (int64_t i = 0; i < state->count && good; i++) {
             const ag_state_entry *e = &state->entry[i];
