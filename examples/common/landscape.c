@@ -85,7 +85,7 @@ struct plot_grid landscape_grid(const struct landscape_points *p, int64_t rows, 
                                .y_high = p->y_high + dy };
 }
 
-/* The points for which `wanted` holds, as one series. */
+/* The points of a class, or (class -1) those that are marked, as one series; NULL if there are none. */
 static struct plot_series *draw_some(struct plot_panel *panel, const struct landscape_points *p,
                                      const char *label, int64_t class, const bool *marked)
 {
@@ -111,6 +111,12 @@ static struct plot_series *draw_some(struct plot_panel *panel, const struct land
 void landscape_draw_points(struct plot_panel *panel, const struct landscape_points *p,
                            data_set *named, const bool *wrong)
 {
+    struct plot_series *rings = wrong != NULL ? draw_some(panel, p, "wrong", -1, wrong) : NULL;
+    if (rings != NULL) { /* below the points, which stay to be seen */
+        rings->colour = PLOT_INK;
+        rings->mark = 4;
+        rings->size = 6;
+    }
     for (int64_t class = 0; class < data_set_classes(named); class ++) {
         struct plot_series *s =
             draw_some(panel, p, data_set_class_name(named, class), class, NULL);
@@ -118,11 +124,5 @@ void landscape_draw_points(struct plot_panel *panel, const struct landscape_poin
             s->colour = PLOT_BLUE + (int)class;
             s->mark = (int)class;
         }
-    }
-    struct plot_series *rings = wrong != NULL ? draw_some(panel, p, "wrong", -1, wrong) : NULL;
-    if (rings != NULL) {
-        rings->colour = PLOT_INK;
-        rings->mark = 4;
-        rings->size = 6;
     }
 }
