@@ -104,7 +104,7 @@ awk -F, -v OFS=, 'NR > 1 { $3 = 1 } 1' "$tables/breast_cancer.csv" >bad.csv
 expect 1 "mean perimeter" "$programs/logistic_regression" "${refused[@]}" --data bad.csv
 : >bad.csv
 expect 1 "bad.csv" "$programs/logistic_regression" "${refused[@]}" --data bad.csv
-{ head -n 1 "$tables/breast_cancer.csv"; grep benign "$tables/breast_cancer.csv" | head -n 1; grep malignant "$tables/breast_cancer.csv" | head -n 2; } >bad.csv
+{ head -n 1 "$tables/breast_cancer.csv"; grep -m 1 benign "$tables/breast_cancer.csv"; grep -m 2 malignant "$tables/breast_cancer.csv"; } >bad.csv
 expect 1 "k" "$programs/logistic_regression" "${refused[@]}" --data bad.csv
 expect 1 "nowhere.csv" "$programs/logistic_regression" "${refused[@]}" --data nowhere.csv
 expect 1 "the loss became" "$programs/logistic_regression" "${refused[@]}" --lr 1e30
