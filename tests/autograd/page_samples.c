@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "autograd/autograd.h"
-#include "nn/nn.h"
 
 static ag_scope scope;
 static int changes;

@@ -40,7 +40,7 @@ function hueOf(node) {
     for (const c of node.layer) {
         h = (h * 31 + c.charCodeAt(0)) >>> 0;
     }
-    return h % 360;
+    return (h * 137.508) % 360; // neighbouring numbers far apart
 }
 
 // {rows, columns, levels} of a content, from -1 to 1; null if there are no numbers.
@@ -346,7 +346,7 @@ class Picture {
             g.font = '600 11.5px ui-monospace, monospace';
             g.fillStyle = content.nan || content.infinite ? palette.bad : palette[`${what}-${content.numbers.length === 1 && numberOf(content.numbers[0]) < 0 ? 'minus' : 'plus'}`];
             g.textAlign = centred ? 'center' : 'left';
-            g.fillText(clip(g, content.numbers.map(show).join('  '), w), centred ? x + w / 2 : x, y + 6);
+            g.fillText(clip(g, content.numbers.map(x => show(x)).join('  '), w), centred ? x + w / 2 : x, y + 6);
             g.textAlign = 'left';
             return;
         }

@@ -1,6 +1,6 @@
 // Where the boxes are: in columns from left to right, so that every line leads to the right; long tapes are wrapped like text.
 
-const columnGap = 52, boxGap = 14, rowGap = 56, mostBends = 20000;
+const columnGap = 52, boxGap = 14, rowGap = 56, mostBends = 8000;
 
 // The column of each box: as far right as those that use it allow.
 function columnsOf(graph) {
@@ -37,18 +37,22 @@ function verticesOf(graph, column) {
     // Leaves give way to operations, so that a chain of these is straight.
     const vertices = graph.boxes.map((b, k) => ({ h: b.h, column: column[k], before: [], after: [], weight: k < graph.operations ? 40 : 1 }));
     const join = (a, b) => { vertices[a].after.push(b); vertices[b].before.push(a); };
+    // Lines from one box share their bends, as far as they go together.
+    const trunks = new Map();
     let bends = 0;
     for (const e of graph.edges.slice().sort((a, b) => column[a.to] - column[a.from] - column[b.to] + column[b.from])) {
-        e.path = [e.from];
-        if (bends + column[e.to] - column[e.from] < mostBends) {
-            for (let c = column[e.from] + 1; c < column[e.to]; c++) {
-                e.path.push(vertices.length);
-                vertices.push({ h: 6, column: c, before: [], after: [], weight: 6 });
+        const trunk = trunks.get(e.from) || [e.from], length = column[e.to] - column[e.from];
+        trunks.set(e.from, trunk);
+        if (bends + length - trunk.length < mostBends) {
+            while (trunk.length < length) {
+                trunk.push(vertices.length);
+                vertices.push({ h: 6, column: column[e.from] + trunk.length - 1, before: [], after: [], weight: 6 });
+                join(trunk[trunk.length - 2], trunk[trunk.length - 1]);
                 bends++;
             }
         }
-        e.path.push(e.to);
-        e.path.slice(1).forEach((v, i) => join(e.path[i], v));
+        e.path = trunk.slice(0, Math.max(1, length)).concat([e.to]);
+        join(e.path[e.path.length - 2], e.to);
     }
     return vertices;
 }

@@ -74,11 +74,12 @@ function contentView(content, shape, what) {
         return element('div', {}, parts);
     }
     if (cells !== null && cells.columns <= 8 && content.numbers) {
-        parts.push(element('table', { class: 'numbers' }, Array.from({ length: cells.rows }, (_, r) => element('tr', {},
+        parts.push(element('table', { class: cells.columns > 4 ? 'numbers many' : 'numbers' }, Array.from({ length: cells.rows }, (_, r) => element('tr', {},
             Array.from({ length: cells.columns }, (__, c) => {
                 const i = r * cells.columns + c, level = cells.levels[i], colour = heat(level, what);
                 const strong = Math.abs(level) > 0.3 || Number.isNaN(level);
-                return element('td', { style: `background:${colour};color:${strong ? palette.surface : palette.ink}` }, show(content.numbers[i]));
+                return element('td', { style: `background:${colour};color:${strong ? palette.surface : palette.ink}`, title: show(content.numbers[i]) },
+                    show(content.numbers[i], cells.columns > 4 ? 2 : 4));
             })))));
     } else if (cells !== null) {
         const w = 264, h = Math.max(14, Math.min(264, cells.rows / cells.columns * w));
@@ -104,7 +105,7 @@ class Panel {
     show(id) {
         const boxes = id === null ? null : /^([nlg])(.*)$/.exec(id);
         this.root.replaceChildren();
-        if (boxes === null) {
+        if (boxes === null || (boxes[1] === 'n' && !this.tape.place.has(Number(boxes[2])))) {
             this.summary();
         } else if (boxes[1] === 'n') {
             this.node(this.tape.place.get(Number(boxes[2])));
@@ -173,7 +174,7 @@ class Panel {
             }
             const id = input.leaf !== undefined ? `l${input.leaf}` : `n${input.node}`, c = input.contribution;
             return element('li', {}, this.link(this.inputName(input), id), ` ${shapeText(input.shape)}${input.saved ? ', saved for backward' : ''}`,
-                c === undefined ? null : element('div', { class: 'gradient' }, 'gives it ', c.numbers && c.numbers.length <= 4 ? c.numbers.map(show).join('  ') : `a gradient of norm ${show(c.norm)}`),
+                c === undefined ? null : element('div', { class: 'gradient' }, 'gives it ', c.numbers && c.numbers.length <= 4 ? c.numbers.map(x => show(x)).join('  ') : `a gradient of norm ${show(c.norm)}`),
                 !input.wants ? element('div', { class: 'note' }, 'wants no gradient') : null);
         })));
         const uses = t.uses.node[i];
@@ -220,7 +221,7 @@ class Panel {
         const many = leaf.value.numbers.length;
         return element('div', { class: 'editor' }, leaf.value.numbers.map((x, i) => {
             const set = v => this.actions.edit(l, i, v);
-            const field = element('input', { type: 'number', step: 'any', value: parseFloat(numberOf(x).toPrecision(6)), 'aria-label': `${leaf.name || 'leaf'}, element ${i}`, id: `edit-${l}-${i}` });
+            const field = element('input', { type: 'number', step: 'any', value: parseFloat(numberOf(x).toPrecision(many > 4 ? 4 : 8)), 'aria-label': `${leaf.name || 'leaf'}, element ${i}`, id: `edit-${l}-${i}` });
             field.addEventListener('input', () => { if (field.value !== '' && Number.isFinite(Number(field.value))) { set(Number(field.value)); } });
             if (many > 4) {
                 return field;
@@ -251,7 +252,7 @@ class Panel {
 // A table of the tape, for the list and for paper.
 function tapeTable(tape, select, most) {
     const cell = (c, what) => (c === undefined ? '' : typeof c === 'string' ? (c === 'none' ? '' : c)
-        : element('span', { class: what }, c.numbers && c.numbers.length <= 2 ? c.numbers.map(show).join('  ') : `‖${show(c.norm)}‖`));
+        : element('span', { class: what }, c.numbers && c.numbers.length <= 2 ? c.numbers.map(x => show(x)).join('  ') : `‖${show(c.norm)}‖`));
     const rows = tape.nodes.slice(0, most).map((n, i) => element('tr', { 'data-node': i, onclick: () => select(`n${n.node}`) }, element('td', {}, `#${n.node}`), element('td', {}, n.operation),
         element('td', {}, n.inputs.map(x => (x === null ? '–' : x.leaf !== undefined ? tape.leaves[x.leaf].name || x.name : `#${x.node}`)).join(' ')),
         element('td', {}, n.outputs.length > 0 ? shapeText(n.outputs[0].shape) : n.state), element('td', {}, cell(n.outputs.length > 0 ? n.outputs[0].value : undefined, 'value')),

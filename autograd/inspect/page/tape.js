@@ -5,7 +5,7 @@ function numberOf(x) {
 }
 
 // Few digits, for people.
-function show(x) {
+function show(x, digits = 4) {
     if (x === undefined || x === null) {
         return '';
     }
@@ -18,7 +18,7 @@ function show(x) {
     }
     const a = Math.abs(v);
     const text = v === 0 ? '0' : Number.isInteger(v) && a < 1e6 ? String(v)
-        : a >= 1e5 || a < 1e-3 ? v.toExponential(2).replace('e+', 'e') : String(parseFloat(v.toPrecision(4)));
+        : a >= 1e5 || a < 1e-3 ? v.toExponential(digits - 2).replace('e+', 'e') : String(parseFloat(v.toPrecision(digits)));
     return text.replace(/-/g, '−');
 }
 
