@@ -196,9 +196,8 @@ static bool draw_line(struct lesson *l, const struct problem *scaled, const stru
         low = fmin(low, raw.xs[i]);
         high = fmax(high, raw.xs[i]);
     }
-    double x[2] = { low, high },
-           y[2] = { table_weights[0] * low + table_weights[1],
-                    table_weights[0] * high + table_weights[1] };
+    double x[2] = { low, high }, y[2] = { table_weights[0] * low + table_weights[1],
+                                          table_weights[0] * high + table_weights[1] };
     struct plot *p = plot_new("A line through 506 prices, and the way to it");
     snprintf(p->title, sizeof p->title, "A line through %lld prices, and the way to it",
              (long long)raw.n);
@@ -206,6 +205,7 @@ static bool draw_line(struct lesson *l, const struct problem *scaled, const stru
         plot_panel(p, "price by number of rooms", "rooms", "price, thousand dollars");
     houses->width = 460;
     houses->height = 380;
+    houses->y.low = 0;
     struct plot_series *dots = plot_points(houses, "a district", raw.n, raw.xs, raw.ys);
     dots->size = 2;
     dots->mark = 0;
@@ -220,8 +220,8 @@ static bool draw_line(struct lesson *l, const struct problem *scaled, const stru
     double reach = 1.35 * fmax(fabs(c->closed[0]), fabs(c->closed[1]));
     struct plot_grid grid = { .rows = 81,
                               .columns = 81,
-                              .x_low = c->closed[0] - reach,
-                              .x_high = c->closed[0] + reach,
+                              .x_low = c->closed[0] - 1.23 * reach, /* as wide as the panel */
+                              .x_high = c->closed[0] + 1.23 * reach,
                               .y_low = c->closed[1] - reach,
                               .y_high = c->closed[1] + reach };
     struct valley valley = { scaled };

@@ -29,8 +29,8 @@ struct lesson {
 
 /* A set as two tensors, and as plain arrays for what is done without the library. */
 struct problem {
-    int64_t n; /* rows */
-    int f;     /* features */
+    int64_t n;      /* rows */
+    int f;          /* features */
     ag_tensor x, y; /* (n, f) and (n, 1), float64 */
     double *xs;     /* [n][f] */
     double *ys;     /* [n] */
@@ -38,7 +38,8 @@ struct problem {
 /* Takes the set. False without memory or after an error; a message was printed. */
 bool problem_open(struct problem *p, const struct options *o, data_set *set);
 void problem_close(struct problem *p);
-double problem_spread(const struct problem *p); /* sum of (y - mean)^2 / n: the loss of one price for all houses */
+double problem_spread(
+    const struct problem *p); /* sum of (y - mean)^2 / n: the loss of one price for all houses */
 
 /* ---- Without descent (solve.c). Weights are w_1 … w_f and b. ------------------------------------------------------------- */
 
@@ -59,15 +60,15 @@ ag_tensor line_loss(nn_module *line, ag_tensor x, ag_tensor y);
 
 struct descent {
     double rate;
-    int64_t steps;     /* at most */
-    double loss_goal;  /* stops when the loss is at most this; 0: does not look */
+    int64_t steps;    /* at most */
+    double loss_goal; /* stops when the loss is at most this; 0: does not look */
     /* called before each step with the loss and the weights, if not NULL; true: stop */
     bool (*look)(void *user, int64_t step, double loss, const double *weights);
     void *user;
     /* what came of it */
-    int64_t done;      /* steps */
-    double loss;       /* before the last step */
-    bool reached;      /* the goal */
+    int64_t done; /* steps */
+    double loss;  /* before the last step */
+    bool reached; /* the goal */
     double weights[WEIGHTS_MAX];
 };
 /* Full-batch gradient descent from 0. Ends early when the loss is not finite any more. */
