@@ -41,6 +41,12 @@ static bool open_houses(struct lesson *l, char path[TABLES_PATH])
         return false;
     }
     int64_t features = ag_shape_numel(data_set_x_shape(l->houses));
+    if (o->without != NULL && features == data_table_columns(l->table) - 1) {
+        fprintf(stderr,
+                "%s: --without %s: no feature is left out; the price is what is predicted\n",
+                o->program, o->without);
+        return false;
+    }
     if (features > FEATURES_MAX) {
         fprintf(stderr, "%s: %s: %lld features, at most %d\n", o->program, path,
                 (long long)features, FEATURES_MAX);

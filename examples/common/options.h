@@ -22,7 +22,7 @@ enum {
     OPTION_PATIENCE = 1 << 10,
     OPTION_SHUFFLE_LABELS = 1 << 11,
     OPTION_DOT = 1 << 12,
-    OPTION_SAVE = 1 << 16, /* --save, --save-every and --resume */
+    OPTION_SAVE = 1 << 16,  /* --save, --save-every and --resume */
     OPTION_TABLE = 1 << 20, /* --data names a table, not a folder */
     OPTION_WITHOUT = 1 << 21,
     OPTION_PARTS = 1 << 22,
