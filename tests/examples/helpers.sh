@@ -3,7 +3,7 @@
 # script that has set $programs and $sample, their folders.
 set -euo pipefail
 
-: "${sample:?the folder of the sample}"
+: "${programs:?the folder of the programs}" "${sample:?the folder of the sample}"
 passed=0
 failed=0
 

@@ -96,7 +96,8 @@ awk -F, -v OFS=, 'NR > 1 { $5 = 1 } 1' "$houses" >constant.csv
 (head -n 5 "$houses" && echo 1,2,3) >ragged.csv
 head -n 1 "$houses" >header.csv
 cut -d, -f1-3 "$houses" >narrow.csv
-for name in linear_regression; do
+for name in linear_regression house_prices; do
+    [[ -x $programs/$name ]] || continue
     refused=("$programs/$name" --json no.json --pictures none)
     expect 0 "Usage: $name" "$programs/$name" --help
     expect 2 "unknown option '--colour' (see --help)" "$programs/$name" --colour
