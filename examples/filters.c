@@ -23,6 +23,7 @@
 #include "common/progress.h"
 #include "common/record.h"
 #include "common/report.h"
+#include "common/saving.h"
 
 struct lesson {
     const struct options *options;
@@ -444,15 +445,24 @@ static bool train(const struct options *o, nn_module *net, data_loader *batches)
     ag_scope step = { 0 };
     struct progress progress;
     double epoch_steps = (double)data_loader_batches(batches);
-    bool good = true;
-    for (int epoch = 1; good && epoch <= o->epochs; epoch++) {
-        progress_begin(&progress, epoch, o->epochs, data_loader_samples(batches));
+    int64_t epoch = 1;
+    struct saving saving;
+    progress_clear(&progress);
+    bool good = saving_begin(&saving, o);
+    saving_add(&saving, "model", nn_stateful(net));
+    saving_add(&saving, "optimizer", optim_stateful(opt));
+    saving_add(&saving, "digits", data_loader_stateful(batches));
+    saving_add(&saving, "epoch", ag_stateful_int64(&epoch));
+    saving_add(&saving, "progress", progress_stateful(&progress));
+    good = good && saving_resume(&saving);
+    while (good && epoch <= o->epochs) {
+        progress_begin(&progress, (int)epoch, o->epochs, data_loader_samples(batches));
         data_batch batch;
         data_loader_rewind(batches);
         while (good && data_loader_next(batches, &batch)) {
             /* The rate falls in a line to zero: the last steps settle, so that what batch normalisation remembers fits. */
-            double done =
-                ((double)batch.index + epoch_steps * (epoch - 1)) / (epoch_steps * o->epochs);
+            double done = ((double)batch.index + epoch_steps * (double)(epoch - 1)) /
+                          (epoch_steps * o->epochs);
             optim_set_lr(opt, 0, o->lr * (1 - done));
             ag_begin(&step);
             ag_tensor scores = nn_forward(net, batch.x);
@@ -465,19 +475,23 @@ static bool train(const struct options *o, nn_module *net, data_loader *batches)
             progress_add(&progress, batch.n, loss_now, (int64_t)ag_item(ag_sum(right)));
             if (!isfinite(loss_now)) {
                 progress_end(&progress);
-                report_not_finite(o, loss_now, epoch, batch.index + 1);
+                report_not_finite(o, loss_now, (int)epoch, batch.index + 1);
                 good = false;
             }
+            good = good && !saving_step(&saving);
         }
         if (good) {
             double seconds = progress_seconds(&progress);
             progress_end(&progress);
-            printf("  epoch %d/%d  loss %.4f, %.2f %%   %.1f s\n", epoch, o->epochs,
+            printf("  epoch %d/%d  loss %.4f, %.2f %%   %.1f s\n", (int)epoch, o->epochs,
                    progress_loss(&progress), 100 * progress_accuracy(&progress), seconds);
             fflush(stdout);
+            epoch++;
+            good = !saving_epoch(&saving);
         }
     }
     ag_end(&step);
+    saving_end(&saving);
     optim_free(opt);
     return good && ag_exit_status() == 0;
 }
@@ -816,7 +830,7 @@ int main(int argc, char **argv)
                    "stride, pooling,\n"
                    "and where a network looks.",
         .accepts = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR |
-                   OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_IMAGE,
+                   OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_IMAGE | OPTION_SAVE,
         .epochs = 3,
         .lr = 0.01,
     };
@@ -837,7 +851,7 @@ int main(int argc, char **argv)
         .out = { .program = options.program, .folder = options.pictures, .svg = options.svg },
         .record = record_begin(&options)
     };
-    status = all_lessons(&lesson, &photo) ? EXIT_SUCCESS : EXIT_FAILURE;
+    status = saving_exit_status(all_lessons(&lesson, &photo));
     json_decref(lesson.record);
     photo_free(&photo);
     return output_standard_flush(options.program) ? status : EXIT_FAILURE;

@@ -25,6 +25,7 @@
 #include "common/progress.h"
 #include "common/record.h"
 #include "common/report.h"
+#include "common/saving.h"
 
 struct lesson {
     const struct options *options;
@@ -127,8 +128,20 @@ static bool digits_lesson(struct lesson *l, data_set *train_digits, data_set *va
            "batches of %lld, Adam with rate %g\n\n",
            (long long)samples, (long long)data_loader_samples(validation), l->digits.folder, epochs,
            (long long)o->batch, o->lr);
-    for (int epoch = 1; good && epoch <= epochs; epoch++) {
-        progress_begin(&progress, epoch, epochs, samples);
+    int64_t epoch = 1;
+    struct saving saving = { 0 };
+    progress_clear(&progress);
+    good = good && saving_begin_part(&saving, o, "digits");
+    saving_add(&saving, "model", nn_stateful(net));
+    saving_add(&saving, "best", nn_stateful(best));
+    saving_add(&saving, "optimizer", optim_stateful(opt));
+    saving_add(&saving, "digits", data_loader_stateful(train));
+    saving_add(&saving, "epoch", ag_stateful_int64(&epoch));
+    saving_add(&saving, "progress", progress_stateful(&progress));
+    saving_add(&saving, "history", history_stateful(&history));
+    good = good && saving_resume(&saving);
+    while (good && epoch <= epochs && !history.stopped) {
+        progress_begin(&progress, (int)epoch, epochs, samples);
         data_batch batch;
         data_loader_rewind(train);
         while (good && data_loader_next(train, &batch)) {
@@ -144,9 +157,10 @@ static bool digits_lesson(struct lesson *l, data_set *train_digits, data_set *va
             progress_add(&progress, batch.n, loss_now, (int64_t)ag_item(ag_sum(right)));
             if (!isfinite(loss_now)) {
                 progress_end(&progress);
-                report_not_finite(o, loss_now, epoch, batch.index + 1);
+                report_not_finite(o, loss_now, (int)epoch, batch.index + 1);
                 good = false;
             }
+            good = good && !saving_step(&saving);
         }
         ag_end(&step);
         if (!good || ag_exit_status() != 0) {
@@ -166,9 +180,11 @@ static bool digits_lesson(struct lesson *l, data_set *train_digits, data_set *va
         if (history_since_best(&history) >= o->patience && epoch < epochs) {
             history.stopped = true;
             printf("no better validation for %d epochs: stopped early\n", o->patience);
-            break;
         }
+        epoch++;
+        good = !saving_epoch(&saving);
     }
+    saving_end(&saving);
 
     data_set *test_digits = good && ag_exit_status() == 0 ? digits_test(&l->digits) : NULL;
     good = test_digits != NULL;
@@ -258,9 +274,23 @@ static void print_pulls(struct lesson *l)
     json_object_set_new(l->record, "pulls", record_table(LOSSES, GAPS, &pulls[0][0]));
 }
 
-/* Trains from weights of N(0, spread^2); accuracy on the validation digits after each epoch. */
+/* Accuracy on the validation digits after each epoch so far. */
+struct course {
+    int64_t epochs;
+    double accuracy[LOSS_EPOCHS_MAX]; /* in % */
+};
+
+static void course_visit(void *object, ag_state_visitor *v)
+{
+    struct course *self = object;
+    ag_state_series(v, "accuracy", self->accuracy, AG_FLOAT64, &self->epochs, LOSS_EPOCHS_MAX);
+}
+
+static const ag_stateful_type course_type = { sizeof(ag_stateful_type), "course", course_visit };
+
+/* Trains from weights of N(0, spread^2). */
 static bool train_with(const struct lesson *l, int which, double spread, int epochs,
-                       data_set *train_digits, data_set *validation_digits, double *accuracy)
+                       data_set *train_digits, data_set *validation_digits, struct course *course)
 {
     const struct options *o = l->options;
     ag_rng rng = ag_rng_seed((uint64_t)o->seed + 1);
@@ -280,25 +310,39 @@ static bool train_with(const struct lesson *l, int which, double spread, int epo
     optim *opt = optim_adam(parameters, adam);
     static struct evaluation evaluation;
     ag_scope step = { 0 };
-    for (int epoch = 0; epoch < epochs; epoch++) {
+    struct saving saving;
+    char part[64];
+    snprintf(part, sizeof part, "%s-from-%g", loss_keys[which], spread);
+    bool good = saving_begin_part(&saving, o, part);
+    saving_add(&saving, "model", nn_stateful(net));
+    saving_add(&saving, "optimizer", optim_stateful(opt));
+    saving_add(&saving, "digits", data_loader_stateful(train));
+    saving_add(&saving, "course", ag_stateful_make(&course_type, course));
+    good = good && saving_resume(&saving);
+    while (good && course->epochs < epochs) {
         data_batch batch;
         data_loader_rewind(train);
-        while (data_loader_next(train, &batch)) {
+        while (good && data_loader_next(train, &batch)) {
             ag_begin(&step);
             ag_tensor loss = loss_of(which, nn_forward(net, batch.x), batch.y);
             optim_zero_grad(opt);
             ag_backward(loss);
             optim_step(opt);
+            good = !saving_step(&saving);
         }
         ag_end(&step);
-        evaluate(net, validation, &evaluation);
-        accuracy[epoch] = 100 * evaluation.accuracy;
+        if (good) {
+            evaluate(net, validation, &evaluation);
+            course->accuracy[course->epochs++] = 100 * evaluation.accuracy;
+            good = !saving_epoch(&saving);
+        }
     }
+    saving_end(&saving);
     optim_free(opt);
     nn_free(net);
     data_loader_free(validation);
     data_loader_free(train);
-    return ag_exit_status() == 0;
+    return good && ag_exit_status() == 0;
 }
 
 static bool losses_lesson(struct lesson *l, data_set *train_digits, data_set *validation_digits)
@@ -308,7 +352,8 @@ static bool losses_lesson(struct lesson *l, data_set *train_digits, data_set *va
     const struct options *o = l->options;
     int epochs = o->epochs > 0 ? o->epochs : digits_usual_epochs(data_set_size(train_digits));
     epochs = epochs < LOSS_EPOCHS_MAX ? epochs : LOSS_EPOCHS_MAX;
-    double accuracy[2][LOSSES][LOSS_EPOCHS_MAX], x[LOSS_EPOCHS_MAX];
+    struct course courses[2][LOSSES] = { 0 };
+    double x[LOSS_EPOCHS_MAX];
     for (int epoch = 0; epoch < epochs; epoch++) {
         x[epoch] = epoch + 1;
     }
@@ -321,12 +366,13 @@ static bool losses_lesson(struct lesson *l, data_set *train_digits, data_set *va
     for (int which = 0; which < LOSSES; which++) {
         for (int start = 0; start < 2; start++) {
             if (!train_with(l, which, spreads[start], epochs, train_digits, validation_digits,
-                            accuracy[start][which])) {
+                            &courses[start][which])) {
                 json_decref(ends);
                 return false;
             }
         }
-        double end[2] = { accuracy[0][which][epochs - 1], accuracy[1][which][epochs - 1] };
+        double end[2] = { courses[0][which].accuracy[epochs - 1],
+                          courses[1][which].accuracy[epochs - 1] };
         printf("  %-30s %6.1f %% %11.1f %%\n", loss_names[which], end[0], end[1]);
         fflush(stdout);
         json_object_set_new(ends, loss_keys[which], record_numbers(2, end));
@@ -338,7 +384,8 @@ static bool losses_lesson(struct lesson *l, data_set *train_digits, data_set *va
             plot_panel(p, starts[start], "epoch", start == 0 ? "validation accuracy, %" : "");
 
         for (int which = 0; which < LOSSES; which++) {
-            plot_line(panel, loss_names[which], epochs, x, accuracy[start][which])->points = true;
+            plot_line(panel, loss_names[which], epochs, x, courses[start][which].accuracy)->points =
+                true;
         }
     }
     printf("\n");
@@ -355,7 +402,7 @@ int main(int argc, char **argv)
         .program = "softmax_regression",
         .purpose = "One linear layer and a softmax read digits, and tell irises apart.",
         .accepts = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR |
-                   OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_PATIENCE,
+                   OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_PATIENCE | OPTION_SAVE,
     };
     int status = options_parse(&options, argc, argv);
     if (status >= 0) {
@@ -382,5 +429,5 @@ int main(int argc, char **argv)
                 record_write(&options, json_incref(lesson.record));
     json_decref(lesson.record);
     digits_close(&lesson.digits);
-    return output_standard_flush(options.program) && good ? EXIT_SUCCESS : EXIT_FAILURE;
+    return output_standard_flush(options.program) ? saving_exit_status(good) : EXIT_FAILURE;
 }

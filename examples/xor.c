@@ -91,12 +91,12 @@ int main(int argc, char **argv)
             printf("step %5lld  loss %.2e\n", (long long)step, ag_item(loss));
         }
         if (saving_step(&saving)) {
-            status = saving_status(&saving);
+            status = saving_exit_status(false);
             goto cleanup;
         }
     }
     if (saving_epoch(&saving)) { /* the end, so that a longer run can go on from here */
-        status = saving_status(&saving);
+        status = saving_exit_status(false);
         goto cleanup;
     }
 

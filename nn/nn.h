@@ -6,5 +6,6 @@
 #include "init.h"
 #include "layers.h"
 #include "recurrent.h"
+#include "distribution.h"
 
 #endif
