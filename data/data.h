@@ -14,6 +14,7 @@
 #include "sampler.h"
 #include "split.h"
 #include "table.h"
+#include "tensors.h"
 #include "transform.h"
 
 AG_EXTERN_C_BEGIN
