@@ -23,6 +23,10 @@ enum {
     OPTION_SHUFFLE_LABELS = 1 << 11,
     OPTION_DOT = 1 << 12,
     OPTION_SAVE = 1 << 16, /* --save, --save-every and --resume */
+    OPTION_NET = 1 << 20,
+    OPTION_LATENT = 1 << 21,
+    OPTION_BETA = 1 << 22,
+    OPTION_FROM_SAVED = 1 << 23,
     OPTION_RATES = 1 << 24,
     OPTION_WIDTHS = 1 << 25,
     OPTION_SEEDS = 1 << 26,
@@ -68,6 +72,11 @@ struct options {
     struct number_list widths; /* of the hidden layer, likewise */
     int seeds;                 /* how many seeds, from `seed` on; the caller sets the default */
     const char *image;         /* NULL: the one that comes with the source */
+    const char *const *nets;   /* names of networks to choose from, the default first, ended by NULL; the caller sets them */
+    int net;                   /* which of them */
+    int64_t latent;            /* numbers in a latent vector; the caller may set a default of its own, else 20 */
+    double beta;               /* weight of the divergence; default 1 */
+    bool from_saved;           /* no training: the pictures of the newest checkpoint in `save` */
 };
 
 /* Fills the defaults and then what argv says. Returns -1 if the program should go on, else its exit
