@@ -12,6 +12,7 @@
 #include "image.h"
 #include "split.h"
 #include "table.h"
+#include "tensors.h"
 #include "transform.h"
 
 AG_EXTERN_C_BEGIN

@@ -33,10 +33,30 @@ AG_API ag_print_config ag_print_defaults(void);
 AG_API ag_error ag_tape_print_with_at(ag_place where, FILE *stream, ag_print_config config);
 #define ag_tape_print_with(...) ag_tape_print_with_at(AG_HERE, __VA_ARGS__)
 
-/* Writes the part of the tape that `output` depends on as a Graphviz digraph (AG_NONE: the whole tape). Leaves are
- * ellipses, operations boxes, edges carry shapes. Render it with `dot -Tsvg`. */
+/* Values and gradients in the calls below: a retained tape shows those of its last backward; one whose backward has not run
+ * yet, those that a sweep of its own finds, if `output` has one element, without changing anything. Hooks of the program see that
+ * sweep. What was let go is "released", what was changed in place since, "changed". */
+
+/* Writes the part of the tape that `output` depends on (AG_NONE: the whole tape) as a Graphviz digraph: a box of boxes for the
+ * parts of the model, in these one for each line of the program. Leaves are ellipses, operations boxes with the values and
+ * gradients of small tensors, edges carry shapes. Render it with `dot -Tsvg`. */
 AG_API ag_error ag_tape_dot_at(ag_place where, FILE *stream, ag_tensor output);
 #define ag_tape_dot(...) ag_tape_dot_at(AG_HERE, __VA_ARGS__)
+
+/* Writes the same as JSON, on one line:
+ *     {"format": "wengert tape 1", "loss": {"node", "output"} or null, "digits", "nodes": […], "leaves": […]}
+ *     a node    {"node": its index, "operation", "in_place", "formula", "derivative", "numbers": {"c": 2}, "layer", "line",
+ *                "state": "there" or "freed", "inputs": […], "outputs": [tensor…], "saves": [outputs], "forward", "backward": seconds}
+ *     an input  null, or {"node", "output"} or {"leaf": its place in leaves}, "name", "shape", "saved", "wants", and
+ *               "contribution": content of what the rule gives to its gradient
+ *     a leaf    a tensor with "kind": "leaf" or "constant", "because" and "line": why it has no history, "changed"
+ *     a tensor  {"shape", "type", "bytes", "view", "name", "value": content, "gradient": content}
+ *     content   "none", "released", "changed", "half-done", or {"norm", "zeros", "nan", "infinite", "min", "max", "mean"} with
+ *               either "numbers", row-major, or a "map" {"rows", "columns", "cells"} of means, in which a letter of
+ *               A-Za-z0-9+/ is a level from -max|x| to max|x| and ! is not finite, and a "histogram" of 24 counts from min to max
+ * What JSON has no number for is written as "NaN", "Infinity" and "-Infinity". */
+AG_API ag_error ag_tape_json_at(ag_place where, FILE *stream, ag_tensor output);
+#define ag_tape_json(...) ag_tape_json_at(AG_HERE, __VA_ARGS__)
 
 AG_EXTERN_C_END
 

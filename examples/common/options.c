@@ -44,6 +44,9 @@ enum key {
     KEY_LATENT,
     KEY_BETA,
     KEY_FROM_SAVED,
+    KEY_TABLE,
+    KEY_WITHOUT,
+    KEY_PARTS,
     KEY_HELP
 };
 
@@ -107,6 +110,12 @@ static const struct entry entries[] = {
     { KEY_IMAGE, OPTION_IMAGE, "image", "FILE",
       "a picture of your own, PNG (default: the photograph that\n"
       "comes with the source)" },
+    { KEY_TABLE, OPTION_TABLE, "data", "FILE",
+      "a table of your own with the same columns, CSV (default:\n"
+      "the one that comes with the source)" },
+    { KEY_WITHOUT, OPTION_WITHOUT, "without", "LIST",
+      "columns of the table that are left out" },
+    { KEY_PARTS, OPTION_PARTS, "parts", "LIST", "parts of the lesson to run (default @)" },
     { KEY_HELP, 0, "help", NULL, "show this and exit" },
 };
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
@@ -116,7 +125,7 @@ static bool accepted(const struct options *o, const struct entry *e)
     return e->flag == 0 || (o->accepts & e->flag) != 0;
 }
 
-/* "dense or conv (default dense)" */
+/* "dense or conv" */
 static const char *nets_text(const struct options *o, char *text, size_t bytes)
 {
     size_t used = 0;
@@ -177,7 +186,10 @@ static const char *default_of(const struct options *defaults, enum key key, char
         snprintf(text, bytes, "%g", defaults->beta);
         return text;
     case KEY_RATES:
-        return list_text(&defaults->rates, text, bytes);
+        return defaults->rates.count == 0 ? "chosen by the lesson"
+                                          : list_text(&defaults->rates, text, bytes);
+    case KEY_PARTS:
+        return list_text(&defaults->part, text, bytes);
     case KEY_WIDTHS:
         return list_text(&defaults->widths, text, bytes);
     case KEY_SEEDS:
@@ -413,6 +425,16 @@ static int take(struct options *o, const struct options *defaults, const struct 
     case KEY_FROM_SAVED:
         o->from_saved = true;
         return GO_ON;
+    case KEY_TABLE:
+        return take_path(o, e, value, &o->data);
+    case KEY_WITHOUT:
+        if (*value == '\0') {
+            return refuse(o, e->name, value, "names of columns");
+        }
+        o->without = value;
+        return GO_ON;
+    case KEY_PARTS:
+        return take_list(o, e, value, true, o->parts, &o->part);
     case KEY_HELP:
         print_help(defaults);
         return EXIT_SUCCESS;
@@ -430,6 +452,16 @@ static const struct entry *entry_of(int key)
     return NULL;
 }
 
+bool options_part(const struct options *o, int part)
+{
+    for (int i = 0; i < o->part.count; i++) {
+        if ((int)o->part.value[i] == part) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int options_parse(struct options *o, int argc, char **argv)
 {
     o->path = argc > 0 ? argv[0] : "";
@@ -442,6 +474,9 @@ int options_parse(struct options *o, int argc, char **argv)
     o->patience = 3;
     o->latent = o->latent > 0 ? o->latent : 20;
     o->beta = 1;
+    for (int i = 0; i < o->parts; i++) {
+        o->part.value[o->part.count++] = i + 1;
+    }
     const struct options defaults = *o;
 
     struct option table[ENTRIES + 1] = { { NULL, 0, NULL, 0 } };
