@@ -203,10 +203,14 @@ bool platform_file_end(struct platform_file *file, bool complete, const char **r
 bool platform_view_open(struct platform_view *view, const char *path, const char **reason)
 {
     *view = (struct platform_view){ NULL, 0 };
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for a writer */
     struct stat s;
     void *bytes = NULL;
     bool good = descriptor >= 0 && fstat(descriptor, &s) == 0;
+    if (good && !S_ISREG(s.st_mode)) {
+        errno = S_ISDIR(s.st_mode) ? EISDIR : ESPIPE;
+        good = false;
+    }
     if (good && s.st_size > 0) {
         bytes = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
         good = bytes != MAP_FAILED;
