@@ -144,9 +144,7 @@ static bool do_step(ag_debugger *d, int n, char **word)
     if (n > 1 && (!debug_whole_number(word[1], &times) || times < 1)) {
         return debug_say(d, "step takes a number of operations, such as step 3");
     }
-    if (d->stepper == NULL) {
-        return begin(d) ? show_stop(d) : true; /* the first step is to the first stop */
-    }
+    times -= d->stepper == NULL; /* the first step is to the first stop */
     if (!begin(d)) {
         return true;
     }
@@ -268,11 +266,7 @@ static bool do_graph(ag_debugger *d, int n, char **word)
 static bool do_totals(ag_debugger *d, int n, char **word)
 {
     (void)n, (void)word;
-    ag_print_config config = ag_print_defaults();
-    config.loss = d->loss;
-    config.totals = true;
-    config.operation = ""; /* no rows: only totals */
-    ag_tape_print_with_at(d->where, d->out, config);
+    ag_totals_print(d->where, "ag_debug", d->out, d->ctx, d->wanted);
     return true;
 }
 
@@ -280,7 +274,7 @@ static bool do_totals(ag_debugger *d, int n, char **word)
 static bool sweep_is_free(ag_debugger *d)
 {
     if (standing(d)) {
-        debug_say(d, "a backward is being stepped through: \"run\" to its end or \"restart\" later; before it begins this works, too");
+        debug_say(d, "a backward is being stepped through; \"run\" goes to its end, and then this can be asked");
         return false;
     }
     return true;
@@ -394,7 +388,7 @@ const struct debug_command debug_commands[] = {
     {"json", "json FILE", "writes the tape as JSON", do_dot, 0},
     {"quit", "quit", "runs what is left of backward, and ends", do_quit, 0},
 };
-#define COMMANDS ((int)(sizeof(commands) / sizeof(debug_commands[0])))
+const int debug_command_count = (int)(sizeof(debug_commands) / sizeof(debug_commands[0]));
 
 const struct debug_command *debug_command_of(const char *word, bool *several)
 {

@@ -157,7 +157,9 @@ static void branch(struct tree *tree, struct debug_tensor t, int level)
         fprintf(tree->out, " %s", ag_shape_format(ag_value_shape_of(t.value), shape, sizeof(shape)));
     }
     if (g != NULL) {
-        fprintf(tree->out, "  gradient %s%.4g", g->numel == 1 ? "" : "of norm ", g->numel == 1 ? ag_survey_of(g).max : ag_survey_of(g).norm);
+        struct ag_survey s = ag_survey_of(g);
+        bool one = g->numel == 1 && s.min <= s.max;
+        fprintf(tree->out, "  gradient %s%.4g", one ? "" : "of norm ", one ? s.max : s.norm);
     }
     bool before = t.node != NULL && tree->seen[t.node->index];
     bool deep = t.node != NULL && !before && level >= tree->depth && t.node->inputs > 0;
