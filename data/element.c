@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "autograd/kernels/loop.h"
+
 const struct element_type element_types[ELEMENTS] = {
     [ELEMENT_F64] = { "F64", "f8", 8, true, AG_FLOAT64 },
     [ELEMENT_I64] = { "I64", "i8", 8, true, AG_INT64 },
@@ -120,29 +122,6 @@ static void read_natural(element type, const unsigned char *from, int64_t n, voi
     }
 }
 
-bool element_converts(ag_dtype from, ag_dtype to)
-{
-    return from == to || (ag_dtype_is_float(from) && ag_dtype_is_float(to)) ||
-           (from == AG_UINT8 && to == AG_INT64);
-}
-
-static void convert(ag_dtype from, const void *x, int64_t n, ag_dtype to, void *y)
-{
-    if (from == AG_FLOAT32 && to == AG_FLOAT64) {
-        for (int64_t i = 0; i < n; i++) {
-            ((double *)y)[i] = ((const float *)x)[i];
-        }
-    } else if (from == AG_FLOAT64 && to == AG_FLOAT32) {
-        for (int64_t i = 0; i < n; i++) {
-            ((float *)y)[i] = (float)((const double *)x)[i];
-        }
-    } else {
-        for (int64_t i = 0; i < n; i++) {
-            ((int64_t *)y)[i] = ((const uint8_t *)x)[i];
-        }
-    }
-}
-
 void element_read(element type, const void *from, int64_t n, ag_dtype dtype, void *to)
 {
     ag_dtype natural = element_types[type].dtype;
@@ -160,7 +139,9 @@ void element_read(element type, const void *from, int64_t n, ag_dtype dtype, voi
     for (int64_t i = 0; i < n; i += BLOCK) {
         int64_t some = n - i < BLOCK ? n - i : BLOCK;
         read_natural(type, (const unsigned char *)from + (size_t)i * step, some, &block);
-        convert(natural, &block, some, dtype, (unsigned char *)to + (size_t)i * out);
+        char *const each[] = { (char *)to + (size_t)i * out, (char *)&block };
+        const int64_t stride[] = { (int64_t)out, (int64_t)ag_dtype_size(natural) };
+        k_cast_loops[dtype][natural](some, each, stride, NULL);
     }
 }
 

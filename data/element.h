@@ -41,9 +41,8 @@ element element_of(ag_dtype dtype);
 /* The bytes of a shape; false if they do not fit size_t, or the shape is no shape. */
 bool element_bytes(element type, ag_shape shape, size_t *bytes);
 
-/* Whether element_read() can make `to` of `from`: each type of itself, either floating type of the other, int64 of uint8. */
-bool element_converts(ag_dtype from, ag_dtype to);
-/* n numbers at `from`, which need not be aligned, as numbers of `dtype`. The type must be readable and convert. */
+/* n numbers at `from`, which need not be aligned, as numbers of `dtype`. The type must be readable; what it
+ * becomes by itself is cast to another type as ag_cast() does. */
 void element_read(element type, const void *from, int64_t n, ag_dtype dtype, void *to);
 
 /* Why a file is refused. Always false; characters that would disturb a terminal become question marks. */
