@@ -13,7 +13,7 @@
 #include "common/report.h"
 #include "common/tables.h"
 
-enum { KINDS_MAX = 8, FOLDS = 5, EPOCHS_TIMES = 20, RATE_TIMES = 10, SIDE = 140 };
+enum { KINDS_MAX = 8, FOLDS = 5, EPOCHS_TIMES = 20, RATE_TIMES = 30, SIDE = 140 };
 static const char measurements[] = "petal length, petal width";
 
 /* There are few flowers: more epochs than for digits, and longer steps. */

@@ -26,8 +26,13 @@ small=(--data digits --no-pictures)
 # ---- softmax_regression --------------------------------------------------------------------------------------------------
 
 expect 0 "test accuracy" "$programs/softmax_regression" --data digits --epochs 6 --pictures pictures --json softmax.json
-drawn softmax_regression learning-curve confusion mistakes weights losses
-has softmax.json '"pulls"' '"losses"' '"confusion"' '"weights_hash"'
+drawn softmax_regression learning-curve confusion mistakes weights losses iris
+has softmax.json '"pulls"' '"losses"' '"confusion"' '"weights_hash"' '"iris_confusion"'
+holds "irises: 92 % by five folds, and each flower stands once in the confusion matrix" output '
+    /^irises: 5-fold accuracy/ { accuracy = $4 }
+    /^ *setosa +[0-9.]/ || /^versicolor +[0-9.]/ || /^ *virginica +[0-9.]/ { row = 0; for (i = 2; i <= 4; i++) row += $i; if (row == 50) rows++; right += $(++n + 1) }
+    END { d = right / 1.5 - accuracy; exit !(accuracy >= 92 && rows == 3 && d < 0.06 && d > -0.06) }'
+holds "two measurements tell most of them apart" output '/^with petal length, petal width alone/ { exit !($7 >= 90) }'
 holds "softmax regression reads 70 % after 1000 digits" output '/^test accuracy/ { exit !($3 > 70) }'
 # With two classes in the race, q = 1 / (1 + e^lead) is the probability of the right one: cross-entropy pulls with 1 - q, the
 # squared error of probabilities with 4 q (1 - q)^2, which vanishes when it is needed most.
