@@ -419,10 +419,11 @@ START_TEST(only_the_part_that_is_wrapped_is_augmented)
     ck_assert(out[0] != floor(out[0]));
 
     /* The other way round there is none. */
+    data_set_free(part[0]);
+    data_set_free(part[1]);
     data_split_shares(augmented, 2, shares, &rng, part);
     test_expect(AG_ERROR_VALUE, "data_split_shares: the set is seen through a random transform, and so would be the parts that "
                                 "judge: split first, and transform the training part (");
-    data_set_free(part[0]);
     data_k_fold(augmented, 2, NULL, folds, folds + 2);
     test_expect(AG_ERROR_VALUE, "data_k_fold: the set is seen through a random transform");
     int64_t some[] = { 1, 2 };
