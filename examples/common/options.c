@@ -113,8 +113,7 @@ static const struct entry entries[] = {
     { KEY_TABLE, OPTION_TABLE, "data", "FILE",
       "a table of your own with the same columns, CSV (default:\n"
       "the one that comes with the source)" },
-    { KEY_WITHOUT, OPTION_WITHOUT, "without", "LIST",
-      "columns of the table that are left out" },
+    { KEY_WITHOUT, OPTION_WITHOUT, "without", "LIST", "columns of the table that are left out" },
     { KEY_PARTS, OPTION_PARTS, "parts", "LIST", "parts of the lesson to run (default @)" },
     { KEY_HELP, 0, "help", NULL, "show this and exit" },
 };

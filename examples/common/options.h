@@ -75,14 +75,16 @@ struct options {
     struct number_list widths; /* of the hidden layer, likewise */
     int seeds;                 /* how many seeds, from `seed` on; the caller sets the default */
     const char *image;         /* NULL: the one that comes with the source */
-    const char *const *nets;   /* names of networks to choose from, the default first, ended by NULL; the caller sets them */
-    int net;                   /* which of them */
-    int64_t latent;            /* numbers in a latent vector; the caller may set a default of its own, else 20 */
-    double beta;               /* weight of the divergence; default 1 */
-    bool from_saved;           /* no training: the pictures of the newest checkpoint in `save` */
-    const char *without;       /* columns of the table that are left out; NULL: none */
-    int parts;                 /* how many parts the lesson has; the caller sets it */
-    struct number_list part;   /* which of them are wanted, from 1; default: all */
+    const char *const *
+        nets; /* names of networks to choose from, the default first, ended by NULL; the caller sets them */
+    int net; /* which of them */
+    int64_t
+        latent;  /* numbers in a latent vector; the caller may set a default of its own, else 20 */
+    double beta; /* weight of the divergence; default 1 */
+    bool from_saved;         /* no training: the pictures of the newest checkpoint in `save` */
+    const char *without;     /* columns of the table that are left out; NULL: none */
+    int parts;               /* how many parts the lesson has; the caller sets it */
+    struct number_list part; /* which of them are wanted, from 1; default: all */
 };
 
 /* Fills the defaults and then what argv says. Returns -1 if the program should go on, else its exit

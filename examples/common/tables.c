@@ -28,8 +28,7 @@ bool tables_find(const struct options *o, const char *name, char path[TABLES_PAT
     if (access(path, F_OK) == 0) {
         return true;
     }
-    written =
-        snprintf(path, TABLES_PATH, "%.*s/tables/%s", length, slash ? o->path : ".", name);
+    written = snprintf(path, TABLES_PATH, "%.*s/tables/%s", length, slash ? o->path : ".", name);
     if (written < TABLES_PATH && access(path, F_OK) == 0) {
         return true;
     }

@@ -23,38 +23,6 @@ export OMP_WAIT_POLICY=passive
 cut_digits digits 1000 200
 small=(--data digits --no-pictures)
 
-# drawn PROGRAM NAME…: the last output says that these pictures were written, and they are there.
-drawn() {
-    local program=$1 name
-    shift
-    if grep -q 'built without cairo' output; then
-        return
-    fi
-    for name in "$@"; do
-        is_png "pictures/$program-$name.png"
-    done
-}
-
-# same_without_threads PROGRAM KEY ARGUMENTS…: what the JSON file says under KEY does not depend on the number of threads,
-# but on the seed.
-same_without_threads() {
-    local program=$programs/$1 key=$2
-    shift 2
-    expect 0 "one.json" "$program" "$@" --threads 1 --json one.json
-    expect 0 "two.json" "$program" "$@" --threads 3 --json two.json
-    expect 0 "other.json" "$program" "$@" --threads 3 --seed 5 --json other.json
-    if grep -q "\"$key\"" one.json && [[ $(grep "\"$key\"" one.json) == $(grep "\"$key\"" two.json) ]]; then
-        good
-    else
-        bad "$program: $key depends on the number of threads"
-    fi
-    if [[ $(grep "\"$key\"" one.json) != $(grep "\"$key\"" other.json) ]]; then
-        good
-    else
-        bad "$program: another seed gave the same $key"
-    fi
-}
-
 # ---- logistic_regression -------------------------------------------------------------------------------------------------
 
 expect 0 "5-fold accuracy" "$programs/logistic_regression" --pictures pictures --json logistic.json
