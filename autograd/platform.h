@@ -36,6 +36,9 @@ struct platform_file {
     int descriptor;
     int problem; /* errno of the first write that failed */
     char *path, *temporary;
+    unsigned char *gathered; /* small writes, until there are enough of them; NULL: not gathered */
+    size_t waiting;          /* bytes in it */
+    int64_t begun;           /* bytes that have been written since the disk was last told to begin */
 };
 #define PLATFORM_PART ".part" /* how the names of unfinished files end */
 bool platform_file_begin(struct platform_file *file, const char *path, const char **reason);
