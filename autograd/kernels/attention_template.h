@@ -14,6 +14,33 @@ static int64_t NAME(keys_of)(const k_attention *p, int64_t first, int64_t rows)
     return p->causal && seen < p->s ? seen : p->s;
 }
 
+AG_MULTIVERSION static void NAME(times)(int64_t n, T *restrict x, T factor)
+{
+    for (int64_t j = 0; j < n; j++) {
+        x[j] *= factor;
+    }
+}
+
+AG_MULTIVERSION static void NAME(masked)(int64_t n, T *restrict x, T factor, const T *restrict mask, int64_t stride)
+{
+    for (int64_t j = 0; j < n && stride == 1; j++) {
+        x[j] = x[j] * factor + mask[j];
+    }
+    for (int64_t j = 0; j < n && stride != 1; j++) {
+        x[j] = x[j] * factor + mask[j * stride];
+    }
+}
+
+AG_MULTIVERSION static void NAME(seen)(int64_t n, T *restrict x, T factor, const uint8_t *restrict mask, int64_t stride)
+{
+    for (int64_t j = 0; j < n && stride == 1; j++) {
+        x[j] = mask[j] != 0 ? x[j] * factor : -(T)INFINITY;
+    }
+    for (int64_t j = 0; j < n && stride != 1; j++) {
+        x[j] = mask[j * stride] != 0 ? x[j] * factor : -(T)INFINITY;
+    }
+}
+
 /* scores (rows,keys) = scale q k^T + mask, -infinity where nothing is seen. */
 static void NAME(scores)(const k_attention *p, int64_t slice, int64_t first, int64_t rows, int64_t keys, T *scores)
 {
@@ -21,25 +48,40 @@ static void NAME(scores)(const k_attention *p, int64_t slice, int64_t first, int
                  p->k.rs, 0, scores, keys, 1);
     const T scale = (T)p->scale;
     for (int64_t i = 0; i < rows; i++) {
-        T *restrict row = scores + i * keys;
-        for (int64_t j = 0; j < keys; j++) {
-            row[j] *= scale;
-        }
-        if (p->mask.data != NULL && p->mask_bytes) {
+        T *row = scores + i * keys;
+        if (p->mask.data == NULL) {
+            NAME(times)(keys, row, scale);
+        } else if (p->mask_bytes) {
             const uint8_t *mask = (const uint8_t *)p->mask.data + p->mask.offset[slice] + (first + i) * p->mask.rs;
-            for (int64_t j = 0; j < keys; j++) {
-                row[j] = mask[j * p->mask.cs] != 0 ? row[j] : -(T)INFINITY;
-            }
-        } else if (p->mask.data != NULL) {
-            const T *mask = NAME(at)(&p->mask, slice, first + i);
-            for (int64_t j = 0; j < keys; j++) {
-                row[j] += mask[j * p->mask.cs];
-            }
+            NAME(seen)(keys, row, scale, mask, p->mask.cs);
+        } else {
+            NAME(masked)(keys, row, scale, NAME(at)(&p->mask, slice, first + i), p->mask.cs);
         }
         for (int64_t j = first + i + p->shift + 1; p->causal && j < keys; j++) {
             row[j] = -(T)INFINITY;
         }
     }
+}
+
+AG_MULTIVERSION static T NAME(largest)(int64_t n, const T *restrict x)
+{
+    T lane[LANES], max = -(T)INFINITY;
+    for (int i = 0; i < LANES; i++) {
+        lane[i] = max;
+    }
+    int64_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+        for (int i = 0; i < LANES; i++) {
+            lane[i] = x[j + i] > lane[i] ? x[j + i] : lane[i];
+        }
+    }
+    for (; j < n; j++) {
+        max = x[j] > max ? x[j] : max;
+    }
+    for (int i = 0; i < LANES; i++) {
+        max = lane[i] > max ? lane[i] : max;
+    }
+    return max;
 }
 
 AG_MULTIVERSION static void NAME(exponentials)(int64_t n, T *restrict x, T less)
@@ -73,15 +115,10 @@ static void NAME(forward_block)(const k_attention *p, int64_t slice, int64_t fir
     int64_t rows = p->l - first < BLOCK ? p->l - first : BLOCK, keys = NAME(keys_of)(p, first, rows);
     NAME(scores)(p, slice, first, rows, keys, scores);
     for (int64_t i = 0; i < rows; i++) {
-        T *restrict row = scores + i * keys, max = -(T)INFINITY;
-        for (int64_t j = 0; j < keys; j++) {
-            max = row[j] > max ? row[j] : max;
-        }
+        T *row = scores + i * keys, max = NAME(largest)(keys, row);
         NAME(exponentials)(keys, row, max);
-        T sum = NAME(total)(keys, row), share = 1 / sum;
-        for (int64_t j = 0; j < keys; j++) {
-            row[j] *= share;
-        }
+        T sum = NAME(total)(keys, row);
+        NAME(times)(keys, row, 1 / sum);
         lse[slice * p->l + first + i] = max + (T)log((double)sum);
     }
     NAME(k_gemm)(1, rows, p->ev, keys, scores, keys, 1, NAME(at)(&p->v, slice, 0), p->v.rs, p->v.cs, 0,
