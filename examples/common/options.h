@@ -34,6 +34,8 @@ enum {
     OPTION_WIDTHS = 1 << 25,
     OPTION_SEEDS = 1 << 26,
     OPTION_IMAGE = 1 << 27,
+    OPTION_HTML = 1 << 28,
+    OPTION_GRAPH = 1 << 29,
 
     OPTIONS_CLASSIFIER = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR |
                          OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_VALIDATION |
@@ -71,6 +73,7 @@ struct options {
     int64_t save_every;        /* steps; 0: at the end of an epoch and every few minutes only */
     bool resume;               /* go on from the newest checkpoint in `save` */
     const char *dot;           /* NULL: none is written */
+    const char *html;          /* likewise */
     struct number_list rates;  /* learning rates to try; the caller sets the default */
     struct number_list widths; /* of the hidden layer, likewise */
     int seeds;                 /* how many seeds, from `seed` on; the caller sets the default */
