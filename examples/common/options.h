@@ -36,6 +36,8 @@ enum {
     OPTION_WIDTHS = 1 << 25,
     OPTION_SEEDS = 1 << 26,
     OPTION_IMAGE = 1 << 27,
+    OPTION_HTML = 1 << 28,
+    OPTION_GRAPH = 1 << 29,
 
     OPTIONS_CLASSIFIER = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR |
                          OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_VALIDATION |
@@ -59,6 +61,7 @@ struct options {
     int threads;         /* 0: as many as the library chooses */
     /* The caller may set these five to defaults of its own. */
     int epochs;           /* default 0: digits_usual_epochs() */
+    const char *usual_epochs; /* NULL, or the default in words, if it is none of these */
     int steps;            /* default 600 */
     int64_t batch;        /* default 64 */
     double lr;            /* default 1e-3 */
@@ -73,6 +76,7 @@ struct options {
     int64_t save_every;        /* steps; 0: at the end of an epoch and every few minutes only */
     bool resume;               /* go on from the newest checkpoint in `save` */
     const char *dot;           /* NULL: none is written */
+    const char *html;          /* likewise */
     struct number_list rates;  /* learning rates to try; the caller sets the default */
     struct number_list widths; /* of the hidden layer, likewise */
     int seeds;                 /* how many seeds, from `seed` on; the caller sets the default */
@@ -96,7 +100,8 @@ struct options {
 };
 
 /* Fills the defaults and then what argv says. Returns -1 if the program should go on, else its exit
- * status: 0 after --help, 2 after a usage error, which has been printed. */
+ * status: 0 after --help, 2 after a usage error, which has been printed. To be called first: it may load the program once more
+ * (threads.h). */
 int options_parse(struct options *o, int argc, char **argv);
 /* Whether that part of the lesson is wanted. */
 bool options_part(const struct options *o, int part);
