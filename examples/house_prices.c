@@ -33,7 +33,8 @@ static bool open_houses(struct lesson *l, char path[TABLES_PATH])
     }
     if (o->without != NULL &&
         ag_shape_numel(data_set_x_shape(l->houses)) == data_table_columns(l->table) - 1) {
-        fprintf(stderr, "%s: --without %s: no feature is left out; the price is what is predicted\n",
+        fprintf(stderr,
+                "%s: --without %s: no feature is left out; the price is what is predicted\n",
                 o->program, o->without);
         return false;
     }
@@ -62,7 +63,7 @@ int main(int argc, char **argv)
         .batch = 16,
         .lr = 0.003,
         .patience = 40,
-        .seeds = 5,
+        .seeds = 10,
         .parts = 3,
     };
     int status = options_parse(&options, argc, argv);

@@ -32,10 +32,12 @@ struct lesson {
 /* ---- One training (train.c) ------------------------------------------------------------------------------------------------ */
 
 struct plan {
-    data_set *train;    /* lent, raw: the scalers are part of the model */
-    data_set *watch;    /* lent: the houses by which the best epoch is chosen; NULL: the last one is taken */
-    data_set *scale_on; /* lent: the houses that the scaler of the features is fitted on; NULL: `train` */
-    bool hidden;        /* 13-64-64-1, else 13-1: a line */
+    data_set *train; /* lent, raw: the scalers are part of the model */
+    data_set *
+        watch; /* lent: the houses by which the best epoch is chosen; NULL: the last one is taken */
+    data_set *
+        scale_on; /* lent: the houses that the scaler of the features is fitted on; NULL: `train` */
+    bool hidden;  /* 13-64-64-1, else 13-1: a line */
     int epochs, patience;
     uint64_t seed;
     const char *name; /* of its folder within --save; NULL: it is not saved */
@@ -46,9 +48,10 @@ struct plan {
 struct model {
     nn_module *net; /* the best one */
     data_transform *scale_x, *scale_y;
-    int64_t epochs;         /* that were run */
-    int64_t best;           /* the best of them, from 1 */
-    double *train_error, *watch_error; /* [epochs] mean absolute error in thousand dollars after each epoch */
+    int64_t epochs; /* that were run */
+    int64_t best;   /* the best of them, from 1 */
+    double *train_error,
+        *watch_error; /* [epochs] mean absolute error in thousand dollars after each epoch */
 };
 
 /* Trains. False after an error, which has been printed, and if a signal stopped it. model_free() it in any case. */

@@ -13,8 +13,8 @@ static nn_module *new_network(int64_t features, bool hidden)
     if (!hidden) {
         return nn_sequential(nn_linear(features, 1));
     }
-    return nn_sequential(nn_linear(features, HIDDEN), nn_relu(), nn_linear(HIDDEN, HIDDEN), nn_relu(),
-                         nn_linear(HIDDEN, 1));
+    return nn_sequential(nn_linear(features, HIDDEN), nn_relu(), nn_linear(HIDDEN, HIDDEN),
+                         nn_relu(), nn_linear(HIDDEN, 1));
 }
 
 bool model_guess(const struct model *m, data_set *set, double *guess)
