@@ -38,6 +38,11 @@ static bool open_houses(struct lesson *l, char path[TABLES_PATH])
                 o->program, o->without);
         return false;
     }
+    /* A feature that is the same everywhere is a mistake in the table, and an error here; in a fold it may happen. */
+    data_transform_free(data_standard_scaler(l->houses, data_scaler_defaults()));
+    if (ag_exit_status() != 0) {
+        return false;
+    }
     l->n = data_set_size(l->houses);
     l->prices = malloc((size_t)l->n * sizeof *l->prices);
     if (l->prices == NULL) {

@@ -312,7 +312,7 @@ bool repeats_part(struct lesson *l)
         for (int s = 0; good && s < seeds; s++) {
             struct validation v;
             good = cross_validate(l, (uint64_t)(o->seed + s), model == NETWORK,
-                                  model == NETWORK ? "network" : "line", true, &v);
+                                  model == NETWORK ? "again-network" : "again-line", true, &v);
             for (int k = 0; k < FOLDS; k++) {
                 fold[model][s * FOLDS + k] = v.fold[k].error;
             }
