@@ -160,6 +160,15 @@ bool platform_file_write(struct platform_file *file, const void *bytes, size_t n
     return true;
 }
 
+bool platform_file_seek(struct platform_file *file, uint64_t offset)
+{
+    if (lseek(file->descriptor, (off_t)offset, SEEK_SET) < 0) {
+        file->problem = errno;
+        return false;
+    }
+    return true;
+}
+
 /* After the rename, so that a power cut does not undo it. */
 static bool sync_folder_of(char *path)
 {

@@ -3,6 +3,9 @@
  */
 #include "data/tensors_internal.h"
 
+#include "data/npy.h"
+#include "data/npz.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +40,39 @@ static bool open_safetensors(data_tensors *file, char reason[ELEMENT_REASON])
                                                 .offset = (int64_t)(s->data_offset + t->begin) };
     }
     return true;
+}
+
+/* A .npy file has one tensor, and it has no name. */
+static bool open_npy(data_tensors *file, char reason[ELEMENT_REASON])
+{
+    struct npy npy;
+    if (!npy_open(&npy, file->view.bytes, file->view.length, reason)) {
+        return false;
+    }
+    file->entry = calloc(1, sizeof *file->entry);
+    if (file->entry == NULL) {
+        return element_refuse(reason, "out of memory");
+    }
+    file->count = 1;
+    file->entry[0] = (struct tensor_entry){ .name = "",
+                                            .type = npy.type,
+                                            .shape = npy.shape,
+                                            .fortran = npy.fortran,
+                                            .bytes = npy.bytes,
+                                            .numbers = file->view.bytes + npy.header,
+                                            .offset = (int64_t)npy.header };
+    return true;
+}
+
+/* By what the file begins with: the length of a safetensors header, read as text, could be that of an archive, but then byte 8,
+ * where the header begins, would be a method of compression. */
+static bool open_any(data_tensors *file, char reason[ELEMENT_REASON])
+{
+    const struct platform_view *view = &file->view;
+    return npy_begins(view->bytes, view->length)   ? open_npy(file, reason)
+           : npz_begins(view->bytes, view->length) && (view->length < 9 || view->bytes[8] != '{')
+               ? npz_open(file, reason)
+               : open_safetensors(file, reason);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -87,7 +123,7 @@ data_tensors *data_tensors_open_at(ag_place where, const char *path)
     char reason[ELEMENT_REASON] = "";
     if (!platform_view_open(&file->view, path, &problem)) {
         ag_error_raise(where, AG_ERROR_FILE, "%s: %s: cannot be read: %s", function, path, problem);
-    } else if (!open_safetensors(file, reason) || !sort_names(file, reason)) {
+    } else if (!open_any(file, reason) || !sort_names(file, reason)) {
         ag_error_raise(where, AG_ERROR_FORMAT, "%s: %s: %s", function, path, reason);
     }
     if (ag_error_code() != AG_OK) {
@@ -104,10 +140,12 @@ void data_tensors_close(data_tensors *file)
     }
     for (int64_t i = 0; i < file->count; i++) {
         free(file->entry[i].unpacked);
+        free(file->entry[i].owned_name);
     }
     free(file->entry);
     free(file->by_name);
     safetensors_close(&file->header);
+    npz_close(file);
     platform_view_close(&file->view);
     free(file->path);
     free(file);
@@ -170,12 +208,63 @@ const char *data_tensors_text(const data_tensors *file, const char *key)
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
+/* The numbers of an entry of an archive into *block; false after raising. */
+static bool unpack(ag_place where, const char *function, data_tensors *file,
+                   const struct tensor_entry *e, void **block)
+{
+    char reason[ELEMENT_REASON];
+    *block = npz_unpack(file, e, reason);
+    if (*block == NULL) {
+        ag_error_raise(where, AG_ERROR_FORMAT, "%s: %s: %s", function, file->path, reason);
+    }
+    return *block != NULL;
+}
+
+/* From the first dimension running fastest to the last one. */
+static void to_row_major(const struct tensor_entry *e, const unsigned char *from, unsigned char *to)
+{
+    size_t size = (size_t)element_types[e->type].size;
+    int64_t index[AG_MAX_DIMS] = { 0 };
+    size_t stride[AG_MAX_DIMS], all = size, at = 0;
+    for (int d = 0; d < e->shape.ndim; d++) {
+        stride[d] = all;
+        all *= (size_t)e->shape.size[d];
+    }
+    for (size_t out = 0; out < e->bytes; out += size) {
+        memcpy(to + out, from + at, size);
+        int d = e->shape.ndim - 1;
+        at += stride[d];
+        while (++index[d] == e->shape.size[d] && d > 0) {
+            at -= (size_t)index[d] * stride[d];
+            index[d--] = 0;
+            at += stride[d];
+        }
+    }
+}
+
 const void *data_tensors_bytes(ag_place where, const char *function, data_tensors *file,
                                struct tensor_entry *e, void **block)
 {
-    (void)where, (void)function, (void)file;
+    static const unsigned char nothing[1];
     *block = NULL;
-    return e->numbers;
+    const unsigned char *numbers = e->bytes == 0 ? nothing : e->numbers;
+    if (numbers == NULL && !unpack(where, function, file, e, block)) {
+        return NULL;
+    }
+    numbers = numbers == NULL ? *block : numbers;
+    if (!e->fortran || e->shape.ndim < 2 || e->bytes == 0) {
+        return numbers;
+    }
+    unsigned char *rows = malloc(e->bytes);
+    if (rows == NULL) {
+        ag_error_raise(where, AG_ERROR_MEMORY, "%s: %s: \"%s\": no memory for %zu bytes", function,
+                       file->path, e->name, e->bytes);
+    } else {
+        to_row_major(e, numbers, rows);
+    }
+    free(*block);
+    *block = rows;
+    return rows;
 }
 
 /* Numbers of an entry that is readable, converted. False after raising. */
@@ -288,7 +377,17 @@ static ag_entry entries_entry(const void *object, int64_t i)
 static bool entries_prepare(void *object, ag_place where, int64_t i)
 {
     data_tensors *file = object;
-    return readable_entry(where, "data_tensors_entries", file, file->entry[i].name) != NULL;
+    static const char function[] = "data_tensors_entries";
+    struct tensor_entry *e = readable_entry(where, function, file, file->entry[i].name);
+    if (e == NULL || e->numbers != NULL || e->bytes == 0) {
+        return e != NULL;
+    }
+    void *block;
+    if (!unpack(where, function, file, e, &block)) {
+        return false;
+    }
+    e->numbers = e->unpacked = block;
+    return true;
 }
 
 static bool entries_read(void *object, ag_place where, int64_t i, ag_dtype dtype, void *numbers)

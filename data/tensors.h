@@ -38,14 +38,15 @@ typedef struct data_tensor_info {
     bool readable;     /* false: only to be copied */
     ag_dtype dtype;    /* what it is read as */
     ag_shape shape;
-    int64_t offset;    /* of its first byte in the file; -1: it is compressed */
+    int64_t offset;    /* of its first byte in the file; -1: it is in an archive */
     int64_t bytes;     /* its length, not compressed */
 } data_tensor_info;
 
 /* Opens a file of any of the three formats, told apart by what is in it. The file is mapped into memory: listing reads its header
  * only, and a tensor's numbers are read when they are asked for; the file must not be changed before data_tensors_close(). All
- * that the header says is checked first: the error names the file, the tensor, the place in the file and the reason. Never NULL:
- * nil after an error. */
+ * that the header says is checked first: the error names the file, the tensor, the place in the file and the reason. Arrays in
+ * Fortran order are read into row-major order; byte-swapped ones, objects, texts and records are refused. Never NULL: nil after an
+ * error. One thread at a time uses a file. */
 AG_API data_tensors *data_tensors_open_at(ag_place where, const char *path);
 #define data_tensors_open(...) data_tensors_open_at(AG_HERE, __VA_ARGS__)
 AG_API void data_tensors_close(data_tensors *file); /* NULL is fine */
@@ -74,8 +75,8 @@ AG_API ag_entries data_tensors_entries(data_tensors *file);
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------- */
 
-/* Writes the tensors of a list under their names, in the format that the ending of the path says. The file appears whole or not
- * at all: it is written beside its place, brought to the disk, and renamed; what stood there before stays after an error. */
+/* Writes the tensors of a list under their names, in the format that the ending of the path says: any number of them, or
+ * for .npy one, whose name is not kept. Names are distinct. NumPy has no bfloat16. The file appears whole or not at all: it is written beside its place, brought to the disk, and renamed; what stood there before stays after an error. */
 AG_API ag_error data_tensors_save_at(ag_place where, const char *path, const ag_list *list);
 #define data_tensors_save(...) data_tensors_save_at(AG_HERE, __VA_ARGS__)
 

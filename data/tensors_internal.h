@@ -14,10 +14,12 @@ struct tensor_entry {
     element type;
     ag_shape shape;
     bool fortran;                 /* the first dimension runs fastest */
-    size_t bytes;                 /* of the numbers */
+    size_t header, bytes;         /* of the header in front of the numbers in an archive, and of the numbers */
+    uint64_t member;              /* of an archive */
     const unsigned char *numbers; /* where they lie; NULL: still packed */
     int64_t offset;               /* of them in the file; -1: packed */
     unsigned char *unpacked;      /* kept by prepare(), to be freed */
+    char *owned_name;             /* to be freed; NULL: `name` is of the header */
 };
 
 struct data_tensors {
@@ -27,6 +29,7 @@ struct data_tensors {
     struct tensor_entry *entry;
     const struct tensor_entry **by_name; /* sorted */
     struct safetensors header;           /* of a safetensors file; else empty */
+    void *archive;                       /* of a .npz file; else NULL */
 };
 
 bool data_tensors_is_nil(const data_tensors *file);

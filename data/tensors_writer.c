@@ -1,7 +1,8 @@
 /*
  * Files of named tensors, written: what goes into one is gathered first, then the format writes it.
  */
-#include "data/tensors_internal.h"
+#include "data/npy.h"
+#include "data/npz.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +258,60 @@ static ag_error save_safetensors(data_tensors_writer *w, const char *path,
     return code;
 }
 
+/* Whether NumPy has a type for everything, and its formats a place. */
+static bool numpy_can(const data_tensors_writer *w, char reason[ELEMENT_REASON])
+{
+    if (w->texts > 0) {
+        return element_refuse(reason, "NumPy's formats have no place for the text \"%.100s\"",
+                              w->text[0].key);
+    }
+    for (int64_t i = 0; i < w->items; i++) {
+        const struct element_type *type = &element_types[w->item[i].type];
+        if (type->numpy == NULL) {
+            return element_refuse(reason, "NumPy has no type for \"%.100s\", which is %s",
+                                  w->item[i].name, type->name);
+        }
+    }
+    return true;
+}
+
+static ag_error save_npz(data_tensors_writer *w, const char *path, char reason[ELEMENT_REASON])
+{
+    return numpy_can(w, reason)
+               ? npz_write(path, w->items, w->item, w->compress, numbers_of, w, reason)
+               : AG_ERROR_VALUE;
+}
+
+static ag_error save_npy(data_tensors_writer *w, const char *path, char reason[ELEMENT_REASON])
+{
+    if (!numpy_can(w, reason)) {
+        return AG_ERROR_VALUE;
+    }
+    if (w->items != 1) {
+        element_refuse(reason, "a .npy file has one tensor, not %lld", (long long)w->items);
+        return AG_ERROR_VALUE;
+    }
+    const struct tensor_item *item = &w->item[0];
+    char header[NPY_HEADER];
+    size_t length = npy_header(item->type, item->shape, header), bytes = 0;
+    element_bytes(item->type, item->shape, &bytes);
+    const void *numbers = bytes > 0 ? numbers_of(w, 0) : header;
+    if (numbers == NULL) {
+        return ag_error_code();
+    }
+    struct platform_file file;
+    const char *problem = NULL;
+    if (platform_file_begin(&file, path, &problem) &&
+        platform_file_end(&file,
+                          platform_file_write(&file, header, length) &&
+                              platform_file_write(&file, numbers, bytes),
+                          &problem)) {
+        return AG_OK;
+    }
+    element_refuse(reason, "cannot be written: %.300s", problem);
+    return AG_ERROR_FILE;
+}
+
 static bool ends_with(const char *path, const char *ending)
 {
     size_t n = strlen(path), m = strlen(ending);
@@ -277,12 +332,17 @@ static ag_error save(ag_place where, data_tensors_writer *w, const char *path)
                                   save_name, w->item[i].name);
         }
     }
-    if (!ends_with(path, ".safetensors")) {
-        element_refuse(reason, "the ending must be .safetensors, to say the format");
-    } else if (w->compress) {
+    bool npz = ends_with(path, ".npz");
+    if (w->compress && !npz) {
         element_refuse(reason, "only .npz files are compressed");
-    } else {
+    } else if (npz) {
+        code = save_npz(w, path, reason);
+    } else if (ends_with(path, ".npy")) {
+        code = save_npy(w, path, reason);
+    } else if (ends_with(path, ".safetensors")) {
         code = save_safetensors(w, path, reason);
+    } else {
+        element_refuse(reason, "the ending must be .safetensors, .npz or .npy, to say the format");
     }
     free(w->block);
     w->block = NULL;

@@ -27,7 +27,7 @@ struct document {
     struct leaf {
         ag_value *value;
         uint32_t version;
-        bool wants;
+        bool wants, borrowed;
         json_t *gradient; /* found by the sweep */
     } *leaf;
     int64_t leaves, leaf_capacity;
@@ -70,7 +70,7 @@ static bool collect_leaves(struct document *d)
                 if (!ag_grow((void **)&d->leaf, d->leaves, &d->leaf_capacity, sizeof(*d->leaf))) {
                     return false;
                 }
-                d->leaf[at = d->leaves++] = (struct leaf){input->value, input->version, false, NULL};
+                d->leaf[at = d->leaves++] = (struct leaf){input->value, input->version, false, false, NULL};
             }
             d->leaf[at].wants = d->leaf[at].wants || input->wants;
         }
@@ -153,8 +153,10 @@ static void sweep(struct document *d, ag_tensor loss)
     ag_tensor *x = calloc(2 * (size_t)d->leaves + 1, sizeof(ag_tensor)), *g = x + d->leaves;
     int n = 0;
     for (int64_t i = 0; x != NULL && i < d->leaves; i++) {
-        if (d->leaf[i].wants && d->leaf[i].value->requires_grad && ag_is_alive(ag_handle(d->leaf[i].value))) {
-            x[n++] = ag_handle(d->leaf[i].value);
+        ag_value *v = d->leaf[i].value;
+        if (d->leaf[i].wants && v->requires_grad && ag_value_there(v)) {
+            d->leaf[i].borrowed = ag_value_borrow(v);
+            x[n++] = ag_handle(v);
         }
     }
     bool inspecting = d->ctx->inspecting;
@@ -168,6 +170,11 @@ static void sweep(struct document *d, ag_tensor loss)
     }
     d->ctx->inspecting = inspecting;
     ag_frame_end_n(frame, 0, NULL);
+    for (int64_t i = 0; i < d->leaves; i++) {
+        if (d->leaf[i].borrowed) {
+            ag_value_hide(d->leaf[i].value);
+        }
+    }
     d->ok = d->ok && x != NULL;
     free(x);
 }
@@ -349,6 +356,9 @@ static json_t *leaf_text(struct document *d, const struct leaf *leaf)
         put(d, object, "line", ag_content_text(ag_place_text(v->reason_where, line, sizeof(line))));
     }
     put_tensor(d, object, v, false);
+    if (!v->persistent && v->reason_where.file != NULL) { /* only results have this */
+        put(d, object, "computed", json_true());
+    }
     if (ag_value_there(v) && v->storage->version != leaf->version) {
         put(d, object, "changed", json_true());
     }

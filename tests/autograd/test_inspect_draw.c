@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <jansson.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -311,6 +312,111 @@ START_TEST(the_drawing_is_clustered_by_layer_and_line)
 }
 END_TEST
 
+static char *file_text(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    ck_assert_ptr_nonnull(file);
+    char *text = calloc(1, 1 << 20);
+    ck_assert_uint_lt(fread(text, 1, (1 << 20) - 1, file), (1 << 20) - 1);
+    fclose(file);
+    return text;
+}
+
+static int files_in(const char *folder)
+{
+    char command[256];
+    int count = -1;
+    snprintf(command, sizeof(command), "ls -A %s | wc -l", folder);
+    FILE *list = popen(command, "r");
+    ck_assert_int_eq(fscanf(list, "%d", &count), 1);
+    pclose(list);
+    return count;
+}
+
+START_TEST(the_page_is_one_file_that_needs_no_network)
+{
+    char folder[] = "/tmp/wengert-page-XXXXXX", path[64];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/tape.html", folder);
+    ag_tensor loss = record();
+    ag_set_name(a, "</script><!-- name");
+    for (int twice = 0; twice < 2; twice++) { /* the second time it replaces the first */
+        ck_assert_int_eq(ag_tape_html(path, loss), AG_OK);
+    }
+    ck_assert_int_eq(files_in(folder), 1);
+    char *text = file_text(path);
+    ck_assert_ptr_eq(strstr(text, "<!DOCTYPE html>"), text);
+    ck_assert_ptr_null(strstr(text, "http://"));
+    ck_assert_ptr_null(strstr(text, "https://"));
+    ck_assert_ptr_null(strstr(text, "src=\""));
+    ck_assert_ptr_null(strstr(text, "@import"));
+    const char *data = strstr(text, "id=\"tape\">\n") + strlen("id=\"tape\">\n"), *end = strchr(data, '<');
+    ck_assert(strncmp(end, "</script>\n", 10) == 0); /* the first "<" after the data begins is the end of the element */
+    json_t *root = json_loadb(data, (size_t)(end - data), 0, NULL);
+    assert_text(root, "leaves.0.name", "</script><!-- name");
+    assert_number(root, "nodes.1.outputs.0.value.numbers.0", tanh(1));
+    json_decref(root);
+    free(text);
+    unlink(path);
+    rmdir(folder);
+    done();
+}
+END_TEST
+
+START_TEST(a_page_that_cannot_be_written_is_an_error)
+{
+    ag_tensor loss = record();
+    ck_assert_int_eq(ag_tape_html("/nowhere/tape.html", loss), AG_ERROR_FILE);
+    assert_error(AG_ERROR_FILE, "ag_tape_html: /nowhere/tape.html: No such file or directory (");
+    char folder[] = "/tmp/wengert-page-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ag_tape_html(folder, loss); /* a folder stands where the file would */
+    assert_error(AG_ERROR_FILE, folder);
+    ck_assert_int_eq(files_in(folder), 0);
+    rmdir(folder);
+    ag_tape_html(NULL, loss);
+    assert_error(AG_ERROR_VALUE, "ag_tape_html: the path is NULL");
+    ag_tape_html("", loss);
+    assert_error(AG_ERROR_VALUE, "ag_tape_html: the path is empty");
+    done();
+    ag_tape_html("/tmp/wengert-never.html", loss);
+    assert_error(AG_ERROR_LIFETIME, "ag_tape_html: ");
+    ck_assert_int_ne(access("/tmp/wengert-never.html", F_OK), 0);
+}
+END_TEST
+
+static ag_tensor foreign;
+static pthread_barrier_t both;
+
+static void *another_thread(void *unused)
+{
+    ag_scope own = { 0 };
+    ag_begin(&own);
+    foreign = ag_ones(AG_SHAPE(1), AG_FLOAT32);
+    pthread_barrier_wait(&both);
+    pthread_barrier_wait(&both);
+    ag_end(&own);
+    return unused;
+}
+
+START_TEST(a_tensor_of_another_tape_is_refused)
+{
+    pthread_t thread;
+    pthread_barrier_init(&both, NULL, 2);
+    pthread_create(&thread, NULL, another_thread, NULL);
+    pthread_barrier_wait(&both);
+    ag_begin(&scope);
+    ag_tape_html("/tmp/wengert-never.html", foreign);
+    assert_error(AG_ERROR_STATE, "thread");
+    ag_tape_json(stdout, foreign);
+    assert_error(AG_ERROR_STATE, "thread");
+    ag_end(&scope);
+    pthread_barrier_wait(&both);
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&both);
+}
+END_TEST
+
 START_TEST(wrong_calls_are_refused)
 {
     ag_tensor loss = record();
@@ -340,6 +446,9 @@ static void add(TCase *tests)
     tcase_add_test(tests, any_name_can_be_written);
     tcase_add_test(tests, other_programs_read_what_is_written);
     tcase_add_test(tests, the_drawing_is_clustered_by_layer_and_line);
+    tcase_add_test(tests, the_page_is_one_file_that_needs_no_network);
+    tcase_add_test(tests, a_page_that_cannot_be_written_is_an_error);
+    tcase_add_test(tests, a_tensor_of_another_tape_is_refused);
     tcase_add_test(tests, wrong_calls_are_refused);
 }
 
