@@ -115,16 +115,13 @@ static bool cross_validate(const struct lesson *l, uint64_t seed, bool hidden, c
 
 static bool draw_folds(struct lesson *l, const struct validation *v)
 {
-    double *epochs = malloc((size_t)l->options->epochs * sizeof *epochs), longest = 2;
+    double *epochs = malloc((size_t)l->options->epochs * sizeof *epochs);
     if (epochs == NULL) {
         fprintf(stderr, "%s: out of memory\n", l->options->program);
         return false;
     }
     for (int i = 0; i < l->options->epochs; i++) {
         epochs[i] = i + 1;
-    }
-    for (int k = 0; k < FOLDS; k++) {
-        longest = fmax(longest, (double)v->fold[k].m.epochs);
     }
     struct plot *p = plot_new("Four folds: mean absolute error, thousand dollars");
     p->columns = FOLDS;
@@ -138,7 +135,6 @@ static bool draw_folds(struct lesson *l, const struct validation *v)
         panel->y.high = 5;
         panel->x.whole = true;
         panel->x.low = 1;
-        panel->x.high = longest;
         plot_line(panel, "districts to train on", f->m.epochs, epochs, f->m.train_error)->width =
             1.6;
         plot_line(panel, "districts watched", f->m.epochs, epochs, f->m.watch_error)->width = 1.6;
