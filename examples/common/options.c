@@ -5,6 +5,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "options.h"
+#include "threads.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -36,6 +37,8 @@ enum key {
     KEY_SAVE_EVERY,
     KEY_RESUME,
     KEY_DOT,
+    KEY_HTML,
+    KEY_GRAPH,
     KEY_RATES,
     KEY_WIDTHS,
     KEY_SEEDS,
@@ -103,6 +106,8 @@ static const struct entry entries[] = {
     { KEY_FROM_SAVED, OPTION_FROM_SAVED, "from-saved", NULL,
       "do not train: make the pictures with what --save holds" },
     { KEY_DOT, OPTION_DOT, "dot", "FILE", "write the first step's tape as a Graphviz drawing" },
+    { KEY_HTML, OPTION_HTML, "html", "FILE", "write the tape as a page for a browser" },
+    { KEY_GRAPH, OPTION_GRAPH, "graph", "NAME", "the tape: @" },
     { KEY_RATES, OPTION_RATES, "rates", "LIST", "learning rates to try (default @)" },
     { KEY_WIDTHS, OPTION_WIDTHS, "widths", "LIST",
       "widths of the hidden layer to try (default @)" },
@@ -173,6 +178,7 @@ static const char *default_of(const struct options *defaults, enum key key, char
     case KEY_VALIDATION:
         snprintf(text, bytes, "%g", defaults->validation);
         return text;
+    case KEY_GRAPH:
     case KEY_NET: {
         size_t used = strlen(nets_text(defaults, text, bytes));
         snprintf(text + used, bytes - used, " (default %s)", defaults->nets[0]);
@@ -407,6 +413,8 @@ static int take(struct options *o, const struct options *defaults, const struct 
         return GO_ON;
     case KEY_DOT:
         return take_path(o, e, value, &o->dot);
+    case KEY_HTML:
+        return take_path(o, e, value, &o->html);
     case KEY_RATES:
         return take_list(o, e, value, false, 1e38, &o->rates);
     case KEY_WIDTHS:
@@ -415,6 +423,7 @@ static int take(struct options *o, const struct options *defaults, const struct 
         return take_int(o, e, value, 1, 100, &o->seeds);
     case KEY_IMAGE:
         return take_path(o, e, value, &o->image);
+    case KEY_GRAPH:
     case KEY_NET:
         return take_net(o, e, value);
     case KEY_LATENT:
@@ -466,6 +475,7 @@ bool options_part(const struct options *o, int part)
 
 int options_parse(struct options *o, int argc, char **argv)
 {
+    threads_wait_asleep(argv);
     o->path = argc > 0 ? argv[0] : "";
     o->seed = 1;
     o->steps = o->steps > 0 ? o->steps : 600;

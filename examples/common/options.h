@@ -34,6 +34,8 @@ enum {
     OPTION_WIDTHS = 1 << 25,
     OPTION_SEEDS = 1 << 26,
     OPTION_IMAGE = 1 << 27,
+    OPTION_HTML = 1 << 28,
+    OPTION_GRAPH = 1 << 29,
 
     OPTIONS_CLASSIFIER = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR |
                          OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_VALIDATION |
@@ -71,6 +73,7 @@ struct options {
     int64_t save_every;        /* steps; 0: at the end of an epoch and every few minutes only */
     bool resume;               /* go on from the newest checkpoint in `save` */
     const char *dot;           /* NULL: none is written */
+    const char *html;          /* likewise */
     struct number_list rates;  /* learning rates to try; the caller sets the default */
     struct number_list widths; /* of the hidden layer, likewise */
     int seeds;                 /* how many seeds, from `seed` on; the caller sets the default */
@@ -88,7 +91,8 @@ struct options {
 };
 
 /* Fills the defaults and then what argv says. Returns -1 if the program should go on, else its exit
- * status: 0 after --help, 2 after a usage error, which has been printed. */
+ * status: 0 after --help, 2 after a usage error, which has been printed. To be called first: it may load the program once more
+ * (threads.h). */
 int options_parse(struct options *o, int argc, char **argv);
 /* Whether that part of the lesson is wanted. */
 bool options_part(const struct options *o, int part);
