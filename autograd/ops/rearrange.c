@@ -93,7 +93,7 @@ ag_tensor ag_repeat_interleave_at(ag_place where, ag_tensor x, int64_t repeats, 
     }
     ag_frame frame = ag_frame_begin();
     ag_tensor y = repeat_dim(where, x, dim, repeats, true);
-    return ag_frame_end(frame, repeats == 1 ? ag_clone_at(where, y) : y);
+    return ag_frame_end(frame, repeats <= 1 || v->numel == 0 ? ag_clone_at(where, y) : y);
 }
 
 #ifdef WENGERT_SAMPLES
