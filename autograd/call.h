@@ -37,6 +37,8 @@ bool ag_call_begin(ag_call *call, ag_place where, const struct ag_op *op, int n,
 bool ag_call_compute(ag_call *call);
 /* Appends the node. Output i is `outputs[i]`; `in` may be other values than the call's, of the same shapes. NULL after raising. */
 ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *outputs);
+/* Which inputs and outputs the node saves: what its operation does, without what no gradient reads. */
+unsigned ag_call_saves(const ag_call *call);
 void ag_call_end(ag_call *call);
 /* Raises if a result is the first with NaN or infinities; false then. */
 bool ag_anomaly_check_call(ag_call *call);

@@ -223,6 +223,19 @@ static bool may_record(ag_call *call, ag_value *leaf)
     return true;
 }
 
+unsigned ag_call_saves(const ag_call *call)
+{
+    const struct ag_op *op = call->op;
+    unsigned read = 0;
+    if (op->reads[0] == 0) {
+        return op->saves;
+    }
+    for (int i = 0; i < call->n; i++) {
+        read |= call->in[i] != NULL && call->in[i]->requires_grad ? op->reads[i] : 0;
+    }
+    return op->saves & read;
+}
+
 /* Appends the node of a call that was computed; see Note [Edges]. */
 ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *outputs)
 {
@@ -232,6 +245,7 @@ ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *out
         return NULL;
     }
     node->where = call->where;
+    node->saves = ag_call_saves(call);
     node->outputs = (uint8_t)op->outputs;
     node->in_place = call->in_place;
     for (int i = 0; i < call->n; i++) {
@@ -249,7 +263,7 @@ ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *out
         input->wants = v->requires_grad;
         input->version = v->storage->version;
         /* A variadic operation saves all its inputs or none. */
-        if ((op->saves & AG_SAVE_INPUT(op->inputs == AG_ANY_INPUTS ? 0 : i)) != 0) {
+        if ((node->saves & AG_SAVE_INPUT(op->inputs == AG_ANY_INPUTS ? 0 : i)) != 0) {
             input->saved = true;
             ag_value_save(v);
         }
@@ -258,7 +272,7 @@ ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *out
         ag_value *v = outputs[i];
         node->output[i] = ag_value_ref(v);
         node->output_version[i] = v->storage->version;
-        if ((op->saves & AG_SAVE_OUTPUT(i)) != 0) {
+        if ((node->saves & AG_SAVE_OUTPUT(i)) != 0) {
             ag_value_save(v);
         }
         if (ag_dtype_is_float((ag_dtype)v->dtype)) {

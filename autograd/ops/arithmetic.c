@@ -116,7 +116,8 @@ static void mul_backward(ag_sweep *s)
     }
 }
 
-AG_OP(mul){ELEMENTWISE(mul, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .formula = "y = a b", .derivative = "da = dy b, db = dy a",
+AG_OP(mul){ELEMENTWISE(mul, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .reads = {AG_SAVE_INPUT(1), AG_SAVE_INPUT(0)},
+           .formula = "y = a b", .derivative = "da = dy b, db = dy a",
            ALL_LOOPS(mul)};
 BINARY_FUNCTION(mul)
 BINARY_IN_PLACE(mul)
@@ -158,7 +159,8 @@ static void div_backward(ag_sweep *s)
     }
 }
 
-AG_OP(div){ELEMENTWISE(div, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .formula = "y = a / b",
+AG_OP(div){ELEMENTWISE(div, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)),
+           .reads = {AG_SAVE_INPUT(1), AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)}, .formula = "y = a / b",
            .derivative = "da = dy / b, db = -dy / b (a / b)", FLOAT_LOOPS(div)};
 BINARY_FUNCTION(div)
 BINARY_IN_PLACE(div)

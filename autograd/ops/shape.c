@@ -314,8 +314,9 @@ ag_tensor ag_squeeze_at(ag_place where, ag_tensor x, int dim)
     if (v == NULL) {
         return AG_NIL;
     }
-    int at = dim < 0 ? dim + v->ndim : dim;
-    if (at < 0 || at >= v->ndim) {
+    int n = v->ndim == 0 ? 1 : v->ndim; /* as in PyTorch, a scalar counts as having one */
+    int at = dim < 0 ? dim + n : dim;
+    if (at < 0 || at >= n) {
         ag_error_raise(where, AG_ERROR_INDEX, "ag_squeeze: dimension %d is out of range for %s", dim,
                        ag_shape_format(ag_value_shape_of(v), text, sizeof(text)));
         return AG_NIL;
@@ -399,6 +400,10 @@ AG_SAMPLES(reshape)
     SAMPLE("a.unflatten(1, (2, 3)) * a.reshape(2, 2, 3)") {
         ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 6));
         sample_result(s, ag_mul(ag_unflatten(a, -1, AG_SHAPE(2, -1)), ag_unflatten(a, 1, AG_SHAPE(2, 3))));
+    }
+    SAMPLE("a.squeeze(-1) * a") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE_SCALAR);
+        sample_result(s, ag_mul(ag_squeeze(a, -1), a));
     }
     SAMPLE("a.squeeze()") {
         sample_result(s, ag_squeeze_all(sample_float(s, "a", AG_SHAPE(1, 3, 1, 2))));

@@ -47,6 +47,17 @@ def pads(i):
     return list(i[1:])
 
 
+def standardised(x, over):
+    """Composed: the third derivatives of PyTorch 1.13's own normalisations are wrong."""
+    centred = x - x.mean(over, keepdim=True)
+    return centred / torch.sqrt((centred * centred).mean(over, keepdim=True) + 1e-5)
+
+
+def group_norm(x, groups):
+    y = x.reshape(x.shape[0], groups, -1)
+    return standardised(y, (2,)).reshape(x.shape)
+
+
 def alike(a, b):
     if a.shape != b.shape:
         raise RuntimeError("losses take two of the same shape")
@@ -148,9 +159,9 @@ def apply(name, x, i, d):
         "index_add": lambda: torch.index_add(t, i[0], x[1], x[2]),
         "embedding": lambda: F.embedding(x[1], t),
         "cross_entropy": lambda: F.cross_entropy(t, x[1]),
-        "layer_norm": lambda: F.layer_norm(t, t.shape[-1:]),
-        "group_norm": lambda: F.group_norm(t, i[0]),
-        "batch_norm": lambda: F.batch_norm(t, None, None, training=True),
+        "layer_norm": lambda: standardised(t, (-1,)),
+        "group_norm": lambda: group_norm(t, i[0]),
+        "batch_norm": lambda: standardised(t, (0, 2, 3)),
         "max_pool2d": lambda: F.max_pool2d(t, i[0], i[1], i[2]),
         "avg_pool2d": lambda: F.avg_pool2d(t, i[0], i[1], i[2]),
         "max_pool1d": lambda: F.max_pool1d(t, i[0], i[1]),
@@ -182,7 +193,7 @@ class World:
             _, k, grad, shape, values = line
             if self.disturbed:
                 values = [v * (1 + self.disturbed * self.rng.uniform(-1, 1)) for v in values]
-            self.value[k] = torch.tensor(values, dtype=torch.float64).reshape(shape).requires_grad_(grad)
+            self.value[k] = torch.tensor(values, dtype=torch.float64).reshape(shape).clone().requires_grad_(grad)
         elif kind == "int":
             _, k, shape, values = line
             self.value[k] = torch.tensor(values, dtype=torch.int64).reshape(shape)
@@ -390,10 +401,12 @@ class Maker:
             if name in ("roll", "repeat_interleave"):
                 return name, [a], [r.randint(-3, 3) if name == "roll" else r.randint(0, 2), axis], []
             if name == "pad":
-                mode = r.choice([0, 0, 1, 2, 3])
+                mode = r.choice([0, 0, 1, 2, 3]) if t.numel() else 0
                 n = r.randint(1, max(t.dim(), 1)) if mode == 0 else min(max(t.dim() - 1, 1), 2)
                 low = -1 if mode == 0 else 0
                 return name, [a], [mode] + [r.randint(low, 2) for _ in range(2 * n)], [number]
+            if name == "layer_norm" and t.dim() == 0:
+                raise Skip
             return name, [a], [] if name == "layer_norm" else [r.randint(-1, 1)], []
         if kind == "index":
             name = r.choice(["index_select", "gather", "scatter", "scatter_add", "index_add", "embedding", "cross_entropy"])
@@ -485,11 +498,16 @@ class Maker:
         if in_place:
             out = apply(name, [copies[0]] + [c if k != inputs[0] else c.clone() for c, k in zip(copies[1:], inputs[1:])], i, d)
         else:
-            out = apply(name, [v[k].detach() for k in inputs], i, d)
+            detached = [v[k].detach() for k in inputs]
+            out = apply(name, detached, i, d)
+            if out is detached[0]:
+                raise Skip  # the tensor itself
         if out.numel() > 150 or out.dim() > 5:
             raise Skip
         if out.dtype == torch.float64 and not (torch.isfinite(out).all() and (out.numel() == 0 or out.abs().max() < LARGEST)):
             raise Skip
+        if name in ("cross_entropy", "checkpoint"):
+            self.frozen.update(inputs)  # the library saves these, PyTorch logarithms, and only what a gradient will read
         if name == "checkpoint" and not any(v[k].requires_grad for k in inputs):
             raise Skip
         self.images = self.images or out.dim() == 4 and name in LAID_OUT
@@ -502,14 +520,15 @@ class Maker:
         """A hook, a gradient retained, a value released, a value without history."""
         r, v = self.r, self.world.value
         results = [k for k in self.of(torch.float64) if v[k].requires_grad]
+        hookable = [k for k in results if k not in self.retained]  # which of the two comes first, versions of PyTorch see differently
         what = r.choice(["hook", "hook", "retain", "release", "no_grad"])
         if what == "no_grad":
             a = self.float()
             k = self.new()
             self.add("op", "no_grad_tanh", k, [a], [], [])
             self.frozen.add(k)
-        elif what == "hook" and results:
-            k = r.choice(results)
+        elif what == "hook" and hookable:
+            k = r.choice(hookable)
             self.add("hook", k, r.choice([0.5, -2.0, 1.5]))
             self.frozen.add(k)
         elif what == "retain":
