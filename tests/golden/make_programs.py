@@ -470,6 +470,8 @@ class Maker:
         # in place; what lives elsewhere than in the scope is no target
         a = self.float(lambda x: True)
         t = v[a]
+        if any(n > 1 and step == 0 for n, step in zip(t.shape, t.stride())):
+            raise Skip  # expanded: PyTorch refuses with few exceptions
         if a in self.frozen or t.is_leaf and t.requires_grad or any(self.shares(a, b) for b in self.frozen):
             raise Skip
         name = r.choice(["add_", "sub_", "mul_", "mul_", "div_", "copy_", "copy_", "add_scalar_", "mul_scalar_", "clamp_", "fill_", "zero_",
