@@ -231,6 +231,9 @@ AG_SAMPLES(sort)
         sample_result(s, ag_sort(sample_float(s, "a", AG_SHAPE(2, 0)), 1, false, &indices));
         sample_result(s, indices);
     }
+    REFUSES("ag_argsort: dimension 2 is out of range for (2,3)") {
+        ag_argsort(sample_float(s, "a", AG_SHAPE(2, 3)), 2, false);
+    }
     REFUSES("ag_sort: dimension 2 is out of range for (2,3)") {
         ag_sort(sample_float(s, "a", AG_SHAPE(2, 3)), 2, false, NULL);
     }

@@ -188,6 +188,9 @@ AG_SAMPLES(sum)
     SAMPLE("torch.sum(m)") {
         sample_result(s, ag_sum(sample_mask(s, "m", AG_SHAPE(30, 20))));
     }
+    REFUSES("ag_sum: a tensor is needed, got none") {
+        ag_sum(AG_NONE);
+    }
     REFUSES("ag_sum_dims: dimension 5 is out of range for (2,3)") {
         ag_sum_dims(sample_float(s, "a", AG_SHAPE(2, 3)), AG_DIMS(5), false);
     }

@@ -429,6 +429,9 @@ AG_SAMPLES(reshape)
     REFUSES("ag_flatten: dimensions 2 to 1 are no range of (2,6,1)") {
         ag_flatten(sample_float(s, "a", AG_SHAPE(2, 6, 1)), 2, 1);
     }
+    REFUSES("ag_squeeze_all: a tensor is needed, got none") {
+        ag_squeeze_all(AG_NONE);
+    }
     REFUSES("ag_squeeze: dimension 2 is out of range for (2,6)") {
         ag_squeeze(sample_float(s, "a", AG_SHAPE(2, 6)), 2);
     }

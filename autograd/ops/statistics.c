@@ -321,6 +321,12 @@ AG_SAMPLES_OF_FUNCTION(any)
         ag_tensor k = sample_int(s, "k", AG_SHAPE(2, 0), 0, 3);
         sample_result(s, ag_stack(2, (const ag_tensor[]){ag_any(k), ag_all(k)}, 0));
     }
+    REFUSES("ag_any: a tensor is needed, got none") {
+        ag_any(AG_NONE);
+    }
+    REFUSES("ag_all: a tensor is needed, got none") {
+        ag_all(AG_NONE);
+    }
     REFUSES("ag_any_dims: dimension 2 is out of range for (2,3)") {
         ag_any_dims(sample_mask(s, "m", AG_SHAPE(2, 3)), AG_DIMS(2), false);
     }

@@ -360,8 +360,8 @@ static void refusal(ag_samples *s)
 static const ag_sample_set *sets[MAX_SETS];
 static int set_count;
 
-/* What kind of block it is, found out by running it. */
-static bool block_refuses(const ag_sample_set *set, int i)
+/* What kind of block it is, found out by running it; adds what shapes its inputs have to *met. */
+static bool block_kind(const ag_sample_set *set, int i, unsigned *met)
 {
     ag_samples s;
     samples_open(&s, set, i, AG_FLOAT64, LAYOUT_ROW_MAJOR);
@@ -371,7 +371,14 @@ static bool block_refuses(const ag_sample_set *set, int i)
     ag_error_clear();
     ag_end(&scope);
     samples_close(&s);
+    *met |= s.met;
     return s.refuses;
+}
+
+static bool block_refuses(const ag_sample_set *set, int i)
+{
+    unsigned met = 0;
+    return block_kind(set, i, &met);
 }
 
 static int samples_checked, samples_looser;
@@ -473,6 +480,20 @@ START_TEST(every_operation_has_samples)
         ck_assert_msg((ops[i]->derivative != NULL) == (ops[i]->backward != NULL), "%s: derivative in words and in code",
                       ops[i]->name);
     }
+}
+END_TEST
+
+/* Accepted or refused: every operation and every function meets tensors without elements, dimensions of length 1, and scalars. */
+START_TEST(every_set_meets_the_smallest_shapes)
+{
+    const ag_sample_set *set = sets[_i];
+    unsigned met = 0;
+    for (int k = 0, n = samples_count(set); k < n; k++) {
+        block_kind(set, k, &met);
+    }
+    ck_assert_msg((met & MET_EMPTY) != 0, "%s: no sample has a dimension of length 0", set->name);
+    ck_assert_msg((met & MET_ONE) != 0, "%s: no sample has a dimension of length 1", set->name);
+    ck_assert_msg((met & MET_SCALAR) != 0, "%s: no sample has a scalar", set->name);
 }
 END_TEST
 
@@ -616,6 +637,20 @@ int main(int argc, char **argv)
         }
         return 0;
     }
+    if (argc > 1 && strcmp(argv[1], "--met") == 0) {
+        for (int j = 0; j < set_count; j++) {
+            unsigned met = 0;
+            for (int k = 0, n = samples_count(sets[j]); k < n; k++) {
+                block_kind(sets[j], k, &met);
+            }
+            char family[64];
+            family_of(sets[j], family, sizeof(family));
+            if (met != 7) {
+                printf("%s %s:%s%s%s\n", family, sets[j]->name, met & 1 ? "" : " empty", met & 2 ? "" : " one", met & 4 ? "" : " scalar");
+            }
+        }
+        return 0;
+    }
     if (argc > 1 && strcmp(argv[1], "--table") == 0) {
         print_table();
         return 0;
@@ -641,6 +676,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(tcase, 600);
     tcase_add_test(tcase, every_operation_has_samples);
     tcase_add_test(tcase, few_samples_are_looser);
+    tcase_add_loop_test(tcase, every_set_meets_the_smallest_shapes, 0, set_count);
     tcase_add_loop_test(tcase, every_sample_agrees, 0, set_count);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
