@@ -1,7 +1,8 @@
 """The functions that programs call, as the second table of autograd/ops/README.md: what the header says of each, and its proof.
 
     functions.py SOURCE_ROOT BUILD_ROOT            writes the table to standard output
-    functions.py SOURCE_ROOT BUILD_ROOT --check    lists the functions without a sample or without a refusal
+    functions.py SOURCE_ROOT BUILD_ROOT --check    lists the functions without a sample, without a refusal, or without
+                                                   samples or refusals of the smallest shapes
 
 The samples beside the operations are preprocessed as for the tests, so that what macros write counts: a sample belongs to every
 function that it calls, itself or through helpers of the same file. A refusal belongs to the function that its message names, and to the one that it calls if that only
@@ -19,7 +20,8 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from reference import all_functions, short  # noqa: E402
 
-Proof = collections.namedtuple("Proof", "samples refusals programs")
+Proof = collections.namedtuple("Proof", "samples refusals programs shapes")
+SHAPES = ((1, "dimension of length 0"), (2, "dimension of length 1"), (4, "scalar"))
 
 
 def closing(text, start):
@@ -56,8 +58,13 @@ def preprocessed(root, build):
 
 
 def count(root, build):
-    """symbol → number of samples, symbol → number of refusals."""
-    samples, refusals = collections.Counter(), collections.Counter()
+    """symbol → number of samples, symbol → number of refusals, symbol → shapes that it meets, accepted or refused."""
+    samples, refusals, met = collections.Counter(), collections.Counter(), collections.Counter()
+    lines = subprocess.run([os.path.join(build, "tests/autograd_test_samples"), "--shapes"], check=True, capture_output=True, text=True)
+    shapes = {}
+    for line in lines.stdout.splitlines():
+        name, flags, text = line.split(" ", 2)
+        shapes["samples_of_" + name, text] = int(flags)
     for _, text in preprocessed(root, build):
         bodies = {}
         for match in re.finditer(r"\b(?!if\b|for\b|while\b|switch\b)(\w+)\s*\([^;{}()]*\)\s*\{", text):
@@ -77,14 +84,16 @@ def count(root, build):
                 continue
             for match in re.finditer(r"if\s*\(ag_sample_enter\(s,\s*((?:\"(?:[^\"\\]|\\.)*\"\s*)+),\s*([01]|true|false)\s*\)\)\s*\{", body):
                 block = body[match.end() - 1:closing(body, match.end() - 1)]
+                message = json.loads('"%s"' % "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', match.group(1))))
+                for function in called(block, set()):
+                    met[function] |= shapes[name, message[:255]]
                 if match.group(2) in ("1", "true"):
-                    message = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', match.group(1)))
                     named = re.sub("_$", "_in_place", message.split(":")[0].split(" ")[-1])
                     more = {f for f in called(block, set()) if re.match(re.escape(named) + "_(with|configured)_at$", f)}
                     refusals.update(more | {named + "_at"})
                 else:
                     samples.update(called(block, set()))
-    return samples, refusals
+    return samples, refusals, met
 
 
 def programs(root):
@@ -101,10 +110,10 @@ def programs(root):
 
 def table(root, build):
     """[(function, Proof)] of the public functions of autograd/ops that compute something."""
-    samples, refusals = count(root, build)
+    samples, refusals, met = count(root, build)
     run = programs(root)
     functions = [f for f in all_functions(root) if f.header.startswith("autograd/ops/") and not f.symbol.endswith("_defaults")]
-    return [(f, Proof(samples[f.symbol], refusals[f.symbol], run[f.name])) for f in functions]
+    return [(f, Proof(samples[f.symbol], refusals[f.symbol], run[f.name], met[f.symbol])) for f in functions]
 
 
 def check(rows):
@@ -116,6 +125,10 @@ def check(rows):
         if proof.refusals == 0:
             print("%s:%d: %s has no refusal" % (f.header, f.line, f.name))
             failures += 1
+        for bit, shape in SHAPES:
+            if not proof.shapes & bit and re.search(r"\(.*ag_tensor", f.prototype):
+                print("%s:%d: no sample and no refusal of %s has a %s" % (f.header, f.line, f.name, shape))
+                failures += 1
     return 1 if failures else 0
 
 
@@ -129,7 +142,7 @@ def main():
             header = f.header
             print("\n### %s\n\n| function | in words | samples | refusals | programs |\n|---|---|---|---|---|" % os.path.basename(header))
         words = short(f.behind or f.described()).replace("|", "\\|")
-        print("| %s | %s | %d | %d | %d |" % (f.name, words, *proof))
+        print("| %s | %s | %d | %d | %d |" % (f.name, words, *proof[:3]))
     return 0
 
 

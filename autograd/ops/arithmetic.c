@@ -221,6 +221,11 @@ AG_SAMPLES(pow)
         ag_tensor a = sample_float(s, "a", AG_SHAPE(3, 4)), b = ag_cast(ag_from(AG_SHAPE(4), AG_FLOAT64, powers), sample_dtype(s));
         sample_result(s, ag_pow(a, b));
     }
+    SAMPLE("a ** b  # at zero") {
+        const double bases[] = {0, 0, 0, 1, 1.5}, powers[] = {0, 1, 2, 0, 0};
+        sample_no_differences(s);
+        sample_result(s, ag_pow(sample_values(s, "a", AG_SHAPE(5), bases), sample_values(s, "b", AG_SHAPE(5), powers)));
+    }
     REFUSES("ag_pow: shapes (2) and (3) do not broadcast") {
         ag_pow(sample_float(s, "a", AG_SHAPE(2)), sample_float(s, "b", AG_SHAPE(3)));
     }

@@ -42,9 +42,15 @@ ag_tensor ag_fill_in_place_at(ag_place where, ag_tensor x, double value)
     return v == NULL ? AG_NIL : ag_apply_in_place(where, &op_fill, 1, &x, &p);
 }
 
+/* The same operation under the name that its messages have. */
+AG_OP(zero){.size = sizeof(struct ag_op), .name = "zero", .formula = "y = 0", .derivative = "dx = 0", .inputs = 1, .outputs = 1,
+            .params = sizeof(struct fill_params), .orders = AG_ORDERS_ANY, .shape = ag_shape_unary, .backward = fill_backward,
+            .chosen = true, ALL_LOOPS(fill)};
+
 ag_tensor ag_zero_in_place_at(ag_place where, ag_tensor x)
 {
-    return ag_fill_in_place_at(where, x, 0);
+    struct fill_params p = {0};
+    return ag_apply_in_place(where, &op_zero, 1, &x, &p);
 }
 
 #ifdef WENGERT_SAMPLES
@@ -65,6 +71,21 @@ AG_SAMPLES(fill)
     }
     REFUSES("ag_fill_: a leaf that requires a gradient is changed in place while the tape records") {
         ag_fill_(sample_float(s, "a", AG_SHAPE(3)), 1);
+    }
+}
+#endif
+
+#ifdef WENGERT_SAMPLES
+AG_SAMPLES(zero)
+{
+    SAMPLE("(a * 1).zero_()") {
+        sample_result(s, ag_zero_(ag_mul_scalar(sample_float(s, "a", AG_SHAPE(3, 4)), 1)));
+    }
+    REFUSES("ag_zero_: a leaf that requires a gradient is changed in place while the tape records") {
+        ag_zero_(sample_float(s, "a", AG_SHAPE(3)));
+    }
+    REFUSES("ag_zero_: the tensor (2,3) was expanded") {
+        ag_zero_(ag_expand(sample_constant(s, "a", AG_SHAPE(3), 0, 1), AG_SHAPE(2, 3)));
     }
 }
 #endif
@@ -170,7 +191,6 @@ AG_SAMPLES_OF_FUNCTION(in_place)
     CHANGES_BY_NUMBERS("(a * 1).add_(0.5)", ag_add_scalar_(y, 0.5))
     CHANGES_BY_NUMBERS("(a * 1).mul_(0.5)", ag_mul_scalar_(y, 0.5))
     CHANGES_BY_NUMBERS("(a * 1).clamp_(0.6, 1.6)", ag_clamp_(y, 0.6, 1.6))
-    CHANGES_BY_NUMBERS("(a * 1).zero_()", ag_zero_(y))
     CHANGES_BY_NUMBERS("(a * 1).neg_()", ag_neg_(y))
     CHANGES_BY_NUMBERS("(a * 1) ** 2", ag_square_(y)) /* the backward of square_() fails in PyTorch 1.13 */
     CHANGES_BY_NUMBERS("(a * 1).sqrt_()", ag_sqrt_(y))
@@ -182,7 +202,7 @@ AG_SAMPLES_OF_FUNCTION(in_place)
         ag_tensor y = ag_mul_scalar(sample_float(s, "a", AG_SHAPE(3, 4)), 1);
         sample_result(s, ag_masked_fill_(y, sample_mask(s, "m", AG_SHAPE(4)), 0.5));
     }
-    SAMPLE("(a * 1).mul_(b).exp_() * a") {
+    SAMPLE("(a * 1).mul_(b.reshape(())).exp_() * a") {
         ag_tensor a = sample_float(s, "a", AG_SHAPE_SCALAR), b = sample_float(s, "b", AG_SHAPE(1));
         sample_result(s, ag_mul(ag_exp_(ag_mul_(ag_mul_scalar(a, 1), ag_reshape(b, AG_SHAPE_SCALAR))), a));
     }
@@ -197,7 +217,6 @@ AG_SAMPLES_OF_FUNCTION(in_place)
     REFUSES_A_LEAF("add_scalar_", ag_add_scalar_(y, 1))
     REFUSES_A_LEAF("mul_scalar_", ag_mul_scalar_(y, 2))
     REFUSES_A_LEAF("clamp_", ag_clamp_(y, 0, 1))
-    REFUSES_A_LEAF("zero_", ag_zero_(y))
     REFUSES_A_LEAF("neg_", ag_neg_(y))
     REFUSES_A_LEAF("square_", ag_square_(y))
     REFUSES_A_LEAF("sqrt_", ag_sqrt_(y))

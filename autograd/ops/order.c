@@ -152,6 +152,10 @@ ag_tensor ag_sort_at(ag_place where, ag_tensor x, int dim, bool descending, ag_t
 
 ag_tensor ag_argsort_at(ag_place where, ag_tensor x, int dim, bool descending)
 {
+    const ag_value *v = look(where, "ag_argsort", x);
+    if (v == NULL || !look_dim(where, "ag_argsort", v, &dim, true)) {
+        return AG_NIL;
+    }
     ag_tensor indices, values = ag_sort_at(where, x, dim, descending, &indices);
     if (!ag_is_nil(values)) {
         ag_release(values);

@@ -414,6 +414,10 @@ ag_tensor ag_multi_margin_loss_with_at(ag_place where, ag_tensor x, ag_tensor la
                        ag_shape_format(shape, tx, sizeof(tx)), ag_shape_format(of_labels, tl, sizeof(tl)));
         return AG_NIL;
     }
+    if (shape.size[shape.ndim - 1] == 0) {
+        ag_error_raise(where, AG_ERROR_SHAPE, "%s: input %s has no classes", name, ag_shape_format(shape, tx, sizeof(tx)));
+        return AG_NIL;
+    }
     if (!ag_is_none(weight)) {
         if (!loss_accepts(where, name, 1, &weight, &of_weight)) {
             return AG_NIL;

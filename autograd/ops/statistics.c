@@ -62,7 +62,7 @@ static bool over(ag_place where, const char *function, ag_tensor x, ag_dims *dim
     }
     for (int i = 0; i < dims->count; i++) {
         int d = i < AG_MAX_DIMS ? dims->dim[i] : 100;
-        if (!look_dim(where, function, v, &d, false)) {
+        if (!look_dim(where, function, v, &d, true)) {
             return false;
         }
         if (named[d]) {
