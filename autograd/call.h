@@ -29,7 +29,7 @@ struct ag_call {
     char text[AG_CALL_TEXTS][AG_SHAPE_TEXT];
 };
 
-/* Checks op, handles and scope and fills the call, which ends with ag_call_end(). `in` and `arrays` have room for
+/* Checks op, handles and scope and fills the call, of which in_place is set, and which ends with ag_call_end(). `in` and `arrays` have room for
  * AG_OP_MAX_INPUTS. False after raising; the call must be ended then, too. */
 bool ag_call_begin(ag_call *call, ag_place where, const struct ag_op *op, int n, const ag_tensor *inputs, const void *params,
                    ag_value **in, ag_array *arrays);

@@ -108,9 +108,9 @@ ag_tensor ag_apply_in_place(ag_place where, const struct ag_op *op, int n, const
     ag_call call;
     ag_value *in[AG_OP_MAX_INPUTS], *old = NULL;
     ag_array arrays[AG_OP_MAX_INPUTS];
+    call.in_place = true;
     bool ok = ag_call_begin(&call, where, op, n, inputs, params, in, arrays);
     ag_value *x = ok ? in[0] : NULL;
-    call.in_place = true;
     if (ok && (n > AG_OP_MAX_INPUTS || op->outputs != 1 || op->view || x == NULL)) {
         ok = ag_call_fail(&call, AG_ERROR_STATE, "the operation cannot be applied in place");
     }

@@ -323,7 +323,7 @@ static bool resolve_inputs(ag_call *call, const ag_tensor *inputs, ag_value **in
         ag_value *v = ag_is_none(t) || ag_is_nil(t) ? NULL : ag_peek(t);
         if (AG_UNLIKELY(v == NULL || v->visible <= 0)) {
             char name[64];
-            snprintf(name, sizeof(name), "ag_%s", call->op->name);
+            snprintf(name, sizeof(name), "ag_%s%s", call->op->name, call->in_place ? "_" : "");
             ag_resolve_failed(call->where, name, t);
             return false;
         }
@@ -425,7 +425,6 @@ bool ag_call_begin(ag_call *call, ag_place where, const struct ag_op *op, int n,
     call->started = 0;
     call->out[0] = call->out[1] = call->out[2] = call->out[3] = NULL;
     call->many = NULL;
-    call->in_place = false;
     call->caller = ag_caller_set(where);
     if (AG_UNLIKELY(call->ctx == NULL || ag_error_code() != AG_OK || !op_ok(where, op, n))) {
         return false;
@@ -483,6 +482,7 @@ ag_tensor ag_apply(ag_place where, const struct ag_op *op, int n, const ag_tenso
             out[i] = AG_NIL;
         }
     }
+    call.in_place = false;
     bool ok =
         ag_call_begin(&call, where, op, n, inputs, params, in, arrays) && ag_call_compute(&call);
     if (ok && call.recording) {
