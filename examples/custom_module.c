@@ -143,15 +143,16 @@ static int train_and_test(const struct options *options)
             printf("step %4lld  loss %.4f\n", (long long)done, ag_item(loss));
         }
         if (saving_step(&saving)) {
-            status = saving_status(&saving);
+            status = saving_exit_status(false);
             goto cleanup;
         }
     }
     ag_end(&scope);
     if (saving_epoch(&saving)) { /* the end, so that a longer run can go on from here */
-        status = saving_status(&saving);
+        status = saving_exit_status(false);
         goto cleanup;
     }
+    saving_end(&saving);
 
     data_set *test_digits = digits_test(&digits);
     if (test_digits != NULL) {

@@ -115,7 +115,7 @@ static int train_and_test(const struct options *options)
             ag_tensor right = ag_eq(ag_argmax(scores, 1, false), batch.y);
             progress_add(&progress, batch.n, loss_now, (int64_t)ag_item(ag_sum(right)));
             if (saving_step(&saving)) {
-                status = saving_status(&saving);
+                status = saving_exit_status(false);
                 goto cleanup;
             }
         }
@@ -149,10 +149,11 @@ static int train_and_test(const struct options *options)
         }
         epoch++;
         if (saving_epoch(&saving)) {
-            status = saving_status(&saving);
+            status = saving_exit_status(false);
             goto cleanup;
         }
     }
+    saving_end(&saving);
     nn_copy_state(net, best);
     if (validation != NULL) {
         printf("the weights of epoch %d were kept\n", history.best + 1);

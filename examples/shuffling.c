@@ -22,6 +22,7 @@
 #include "common/progress.h"
 #include "common/record.h"
 #include "common/report.h"
+#include "common/saving.h"
 
 enum { HIDDEN = 64 };
 
@@ -110,49 +111,89 @@ static data_set *sort_by_label(data_set *set, int64_t *ends)
 }
 
 struct run {
-    int64_t steps;
-    double *loss; /* [steps], each before its step */
+    int64_t steps, room;
+    double *loss; /* [room], so far [steps], each before its step */
     /* accuracy by class [class looked at] after every tenth of the last epoch; sorted, that is after every class */
     double after[DIGIT_CLASSES][DIGIT_CLASSES];
     struct evaluation end;
 };
 
-/* Trains over the loader's order. False without memory. */
+static void run_visit(void *object, ag_state_visitor *v)
+{
+    struct run *self = object;
+    ag_state_series(v, "loss", self->loss, AG_FLOAT64, &self->steps, self->room);
+    ag_state_array(v, "after", self->after, AG_FLOAT64, AG_SHAPE(DIGIT_CLASSES, DIGIT_CLASSES));
+    ag_state_double(v, "accuracy", &self->end.accuracy);
+    ag_state_int64(v, "samples", &self->end.samples);
+}
+
+static const ag_stateful_type run_type = { sizeof(ag_stateful_type), "run", run_visit };
+
+/* Where the training is in an epoch. */
+struct place {
+    int64_t epoch, seen; /* digits of this epoch */
+    int class;           /* the next to be looked at */
+};
+
+static void place_visit(void *object, ag_state_visitor *v)
+{
+    struct place *self = object;
+    ag_state_int64(v, "epoch", &self->epoch);
+    ag_state_int64(v, "seen", &self->seen);
+    ag_state_int(v, "class", &self->class);
+}
+
+static const ag_stateful_type place_type = { sizeof(ag_stateful_type), "place", place_visit };
+
+/* Trains over the loader's order. False without memory, and if the program is to stop. */
 static bool train_in_order(const struct lesson *l, data_loader *train, const int64_t *ends,
-                           struct run *run)
+                           const char *part, struct run *run)
 {
     const struct options *o = l->options;
     nn_module *net = new_network(o);
     optim *opt = new_optimizer(o, net);
     run->steps = 0;
-    run->loss = malloc((size_t)(data_loader_batches(train) * o->epochs) * sizeof *run->loss);
+    run->room = data_loader_batches(train) * o->epochs;
+    run->loss = malloc((size_t)run->room * sizeof *run->loss);
     if (run->loss == NULL) {
         fprintf(stderr, "%s: out of memory\n", o->program);
     }
     ag_scope step = { 0 };
-    bool good = run->loss != NULL;
-    for (int epoch = 1; good && epoch <= o->epochs; epoch++) {
+    struct place now = { .epoch = 1 };
+    struct saving saving = { 0 };
+    bool good = run->loss != NULL && saving_begin_part(&saving, o, part);
+    saving_add(&saving, "model", nn_stateful(net));
+    saving_add(&saving, "optimizer", optim_stateful(opt));
+    saving_add(&saving, "digits", data_loader_stateful(train));
+    saving_add(&saving, "run", ag_stateful_make(&run_type, run));
+    saving_add(&saving, "now", ag_stateful_make(&place_type, &now));
+    good = good && saving_resume(&saving);
+    while (good && now.epoch <= o->epochs) {
         data_batch batch;
-        int64_t seen = 0;
-        int class = 0;
         data_loader_rewind(train);
-        while (data_loader_next(train, &batch)) {
+        while (good && data_loader_next(train, &batch)) {
             double loss = train_step(&step, net, opt, &batch);
             run->loss[run->steps++] = loss;
             if (!isfinite(loss)) {
-                report_not_finite(o, loss, epoch, batch.index + 1);
+                report_not_finite(o, loss, (int)now.epoch, batch.index + 1);
                 good = false;
                 break;
             }
-            seen += batch.n;
-            for (; class < DIGIT_CLASSES && seen >= ends[class]; class ++) {
-                if (epoch == o->epochs) {
+            now.seen += batch.n;
+            for (; now.class < DIGIT_CLASSES && now.seen >= ends[now.class]; now.class ++) {
+                if (now.epoch == o->epochs) {
                     look(l, net, &run->end);
-                    by_class(&run->end, run->after[class]);
+                    by_class(&run->end, run->after[now.class]);
                 }
             }
+            good = !saving_step(&saving);
+        }
+        if (good) {
+            now = (struct place){ .epoch = now.epoch + 1 };
+            good = !saving_epoch(&saving);
         }
     }
+    saving_end(&saving);
     ag_end(&step);
     optim_free(opt);
     nn_free(net);
@@ -203,7 +244,7 @@ static bool draw_order(struct lesson *l, const struct run *sorted, const struct 
     line->colour = PLOT_BLUE;
     double percent[DIGIT_CLASSES + 1][DIGIT_CLASSES];
     const char *rows[DIGIT_CLASSES + 1];
-    static char text[DIGIT_CLASSES][16];
+    static char text[DIGIT_CLASSES][PLOT_TEXT];
     static const char *const columns[] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9" };
     for (int after = 0; after <= DIGIT_CLASSES; after++) {
         if (after < DIGIT_CLASSES) {
@@ -259,8 +300,8 @@ static bool order_lesson(struct lesson *l)
     data_loader *in_any_order = data_loader_new(data_set_share(l->train), config, &rng);
 
     static struct run sorted, shuffled;
-    bool good = train_in_order(l, in_order, ends, &sorted) &&
-                train_in_order(l, in_any_order, tenths, &shuffled);
+    bool good = train_in_order(l, in_order, ends, "sorted", &sorted) &&
+                train_in_order(l, in_any_order, tenths, "shuffled", &shuffled);
     if (good && ag_exit_status() == 0) {
         print_by_class(&sorted, &shuffled);
         printf("\nat the end: sorted %.1f %%, shuffled %.1f %% of %lld validation digits\n",
@@ -408,8 +449,29 @@ struct course {
     int64_t batch;
     int looks;
     double steps[LOOKS], epochs[LOOKS], seconds[LOOKS], loss[LOOKS];
-    int reached; /* the first look at which the loss was at most the goal; -1: never */
+    int reached;            /* the first look at which the loss was at most the goal; -1: never */
+    int64_t taken, samples; /* steps so far, and digits in them */
+    int epoch;
+    double trained, next_look; /* seconds; looks are evenly spaced on a logarithmic axis */
 };
+
+static void course_visit(void *object, ag_state_visitor *v)
+{
+    struct course *self = object;
+    ag_state_int(v, "looks", &self->looks);
+    ag_state_array(v, "steps", self->steps, AG_FLOAT64, AG_SHAPE(LOOKS));
+    ag_state_array(v, "epochs", self->epochs, AG_FLOAT64, AG_SHAPE(LOOKS));
+    ag_state_array(v, "seconds", self->seconds, AG_FLOAT64, AG_SHAPE(LOOKS));
+    ag_state_array(v, "loss", self->loss, AG_FLOAT64, AG_SHAPE(LOOKS));
+    ag_state_int(v, "reached", &self->reached);
+    ag_state_int64(v, "taken", &self->taken);
+    ag_state_int64(v, "samples", &self->samples);
+    ag_state_int(v, "epoch", &self->epoch);
+    ag_state_double(v, "trained", &self->trained);
+    ag_state_double(v, "next_look", &self->next_look);
+}
+
+static const ag_stateful_type course_type = { sizeof(ag_stateful_type), "course", course_visit };
 
 /* Each size has an allowance of epochs (large batches need more of them) and ends early at the goal. */
 static bool train_with_batch(const struct lesson *l, double goal, int allowance, struct course *c)
@@ -425,40 +487,52 @@ static bool train_with_batch(const struct lesson *l, double goal, int allowance,
     static struct evaluation now;
     ag_scope step = { 0 };
     data_batch batch;
-    int64_t steps = 0, samples = 0;
-    double seconds = 0, next_look = 1; /* looks are evenly spaced on a logarithmic axis */
-    bool good = true;
+    c->next_look = 1;
     c->reached = -1;
-    for (int epoch = 0; good && epoch < allowance && c->reached < 0; epoch++) {
+    struct saving saving;
+    char part[64];
+    snprintf(part, sizeof part, "batch-%lld", (long long)c->batch);
+    bool good = saving_begin_part(&saving, o, part);
+    saving_add(&saving, "model", nn_stateful(net));
+    saving_add(&saving, "optimizer", optim_stateful(opt));
+    saving_add(&saving, "digits", data_loader_stateful(train));
+    saving_add(&saving, "course", ag_stateful_make(&course_type, c));
+    good = good && saving_resume(&saving);
+    while (good && c->epoch < allowance && c->reached < 0) {
         data_loader_rewind(train);
         double begun = progress_clock();
         while (good && c->reached < 0 && data_loader_next(train, &batch)) {
             double loss = train_step(&step, net, opt, &batch);
             if (!isfinite(loss)) {
-                report_not_finite(o, loss, epoch + 1, batch.index + 1);
+                report_not_finite(o, loss, c->epoch + 1, batch.index + 1);
                 good = false;
                 break;
             }
-            steps++;
-            samples += batch.n;
-            if ((double)steps < next_look || c->looks == LOOKS) {
-                continue;
+            c->taken++;
+            c->samples += batch.n;
+            if ((double)c->taken >= c->next_look && c->looks < LOOKS) {
+                c->next_look = fmax(c->next_look + 1, c->next_look * 1.15);
+                c->trained += progress_clock() - begun; /* looking is not part of training */
+                look(l, net, &now);
+                c->steps[c->looks] = (double)c->taken;
+                c->epochs[c->looks] = (double)c->samples / (double)l->samples;
+                c->seconds[c->looks] = c->trained;
+                c->loss[c->looks] = now.loss;
+                if (now.loss <= goal) {
+                    c->reached = c->looks;
+                }
+                c->looks++;
+                begun = progress_clock();
             }
-            next_look = fmax(next_look + 1, next_look * 1.15);
-            seconds += progress_clock() - begun; /* looking is not part of training */
-            look(l, net, &now);
-            c->steps[c->looks] = (double)steps;
-            c->epochs[c->looks] = (double)samples / (double)l->samples;
-            c->seconds[c->looks] = seconds;
-            c->loss[c->looks] = now.loss;
-            if (now.loss <= goal) {
-                c->reached = c->looks;
-            }
-            c->looks++;
-            begun = progress_clock();
+            good = !saving_step(&saving);
         }
-        seconds += progress_clock() - begun;
+        c->trained += progress_clock() - begun;
+        if (good) {
+            c->epoch++;
+            good = !saving_epoch(&saving);
+        }
     }
+    saving_end(&saving);
     ag_end(&step);
     optim_free(opt);
     nn_free(net);
@@ -564,7 +638,7 @@ int main(int argc, char **argv)
         .purpose = "Shows why digits are shuffled, and what the size of a batch does, over steps, "
                    "epochs and time.",
         .accepts = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR |
-                   OPTION_DATA | OPTION_JSON | OPTION_PICTURES,
+                   OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_SAVE,
         .epochs = 3,
         .lr = 0.05,
         .validation = 0.2,
@@ -595,6 +669,8 @@ int main(int argc, char **argv)
     status = EXIT_FAILURE;
     if (order_lesson(&lesson) && noise_lesson(&lesson) && batch_lesson(&lesson)) {
         status = record_write(&options, json_incref(lesson.record)) ? EXIT_SUCCESS : EXIT_FAILURE;
+    } else {
+        status = saving_exit_status(false);
     }
     json_decref(lesson.record);
     digits_close(&digits);

@@ -28,6 +28,7 @@
 #include "common/progress.h"
 #include "common/record.h"
 #include "common/report.h"
+#include "common/saving.h"
 
 /* One run: what is tried, and what came of it. */
 struct run {
@@ -38,7 +39,22 @@ struct run {
         accuracy;  /* on the validation digits; the loss is not finite if training diverged */
     uint64_t hash; /* of all weights at the end */
     double seconds;
+    int64_t epoch; /* how many were done */
+    double last;   /* loss */
+    bool over;     /* trained to the end; else the program is being stopped */
+    bool resumed;  /* from a checkpoint */
 };
+
+static void run_visit(void *object, ag_state_visitor *v)
+{
+    struct run *self = object;
+    ag_state_same_double(v, "rate", self->rate);
+    ag_state_same_int64(v, "width", self->width);
+    ag_state_int64(v, "epoch", &self->epoch);
+    ag_state_double(v, "last", &self->last);
+}
+
+static const ag_stateful_type run_type = { sizeof(ag_stateful_type), "run", run_visit };
 
 /* What all runs share; nobody changes it while they run. */
 struct sweep {
@@ -50,6 +66,7 @@ struct sweep {
     /* The next run that nobody has taken yet. */
     pthread_mutex_t lock;
     int next, done;
+    const char *kind; /* how runs that are saved are called: "together", "alone", "best" */
 };
 
 static nn_module *new_network(int64_t width)
@@ -65,7 +82,6 @@ static nn_module *train(const struct sweep *sweep, struct run *run)
     data_loader_config config = data_loader_defaults();
     config.batch = sweep->options->batch;
     config.shuffle = true;
-    config.prefetch = 0; /* the processors have enough to do */
     data_loader *batches = data_loader_new(data_set_share(sweep->train), config, &rng);
     nn_module *net = new_network(run->width);
     nn_init(net, &rng);
@@ -73,28 +89,49 @@ static nn_module *train(const struct sweep *sweep, struct run *run)
     sgd.lr = run->rate;
     optim *opt = optim_sgd(nn_parameters(net), sgd);
 
-    double begun = progress_clock(), last = 0;
+    double begun = progress_clock();
     ag_scope step = { 0 };
     data_batch batch;
-    for (int epoch = 0; epoch < sweep->epochs && isfinite(last); epoch++) {
+    run->epoch = 0;
+    run->last = 0;
+    struct saving saving;
+    char part[96];
+    snprintf(part, sizeof part, "%s-width-%lld-rate-%g-seed-%lld", sweep->kind,
+             (long long)run->width, run->rate, (long long)run->seed);
+    bool good = saving_begin_part(&saving, sweep->options, part);
+    saving.quiet = true; /* there are many */
+    saving_add(&saving, "model", nn_stateful(net));
+    saving_add(&saving, "optimizer", optim_stateful(opt));
+    saving_add(&saving, "digits", data_loader_stateful(batches));
+    saving_add(&saving, "run", ag_stateful_make(&run_type, run));
+    good = good && saving_resume(&saving);
+    run->resumed = saving.resumed;
+    while (good && run->epoch < sweep->epochs && isfinite(run->last)) {
         data_loader_rewind(batches);
-        while (isfinite(last) && data_loader_next(batches, &batch)) {
+        while (good && isfinite(run->last) && data_loader_next(batches, &batch)) {
             ag_begin(&step);
             ag_tensor loss = ag_cross_entropy(nn_forward(net, batch.x), batch.y);
             optim_zero_grad(opt);
             ag_backward(loss);
             optim_step(opt);
-            last =
+            run->last =
                 ag_item(loss); /* too long a step, and it grows without bound: no use in going on */
+            good = !saving_step(&saving);
+        }
+        if (good) {
+            run->epoch++;
+            good = !saving_epoch(&saving);
         }
     }
     ag_end(&step);
+    saving_end(&saving);
+    run->over = good;
 
     struct evaluation evaluation = { 0 };
     data_loader *validation = evaluate_loader(data_set_share(sweep->validation));
     evaluate(net, validation, &evaluation);
     data_loader_free(validation);
-    run->loss = isfinite(last) ? evaluation.loss : last;
+    run->loss = isfinite(run->last) ? evaluation.loss : run->last;
     run->accuracy = evaluation.accuracy;
     run->hash = nn_hash(net);
     run->seconds = progress_clock() - begun;
@@ -118,7 +155,10 @@ static void *work(void *shared)
         }
         nn_free(train(sweep, &sweep->runs[mine]));
         pthread_mutex_lock(&sweep->lock);
-        sweep->done++;
+        sweep->done += sweep->runs[mine].over;
+        if (!sweep->runs[mine].over) {
+            sweep->next = sweep->count; /* nobody begins another one */
+        }
         if (isatty(STDOUT_FILENO)) {
             printf("\r%d of %d runs", sweep->done, sweep->count);
             fflush(stdout);
@@ -127,12 +167,16 @@ static void *work(void *shared)
     }
 }
 
-/* Runs everything with that many threads; the seconds it took, or -1 if a thread could not be started. */
-static double run_all(struct sweep *sweep, int threads)
+/* Runs everything with that many threads; the seconds it took, or -1 if no thread could be started, or not all could end. */
+static double run_all(struct sweep *sweep, int threads, const char *kind)
 {
     pthread_t thread[1024];
     int started = 0;
     double begun = progress_clock();
+    sweep->kind = kind;
+    for (int i = 0; i < sweep->count; i++) {
+        sweep->runs[i].over = false;
+    }
     sweep->next = sweep->done = 0;
     while (started < threads && started < sweep->count &&
            pthread_create(&thread[started], NULL, work, sweep) == 0) {
@@ -148,7 +192,7 @@ static double run_all(struct sweep *sweep, int threads)
         fprintf(stderr, "%s: no thread can be started\n", sweep->options->program);
         return -1;
     }
-    return progress_clock() - begun;
+    return sweep->done == sweep->count ? progress_clock() - begun : -1;
 }
 
 /* ---- what came of it ------------------------------------------------------------------------------------------------- */
@@ -319,17 +363,19 @@ static int sweep_and_compare(struct sweep *sweep, const struct digits *digits, i
            sweep->count, o->widths.count, o->rates.count, o->seeds, threads,
            (long long)data_set_size(sweep->train), sweep->epochs, (long long)o->batch);
     fflush(stdout);
-    double together_seconds = run_all(sweep, threads);
+    double together_seconds = run_all(sweep, threads, "together");
     if (together_seconds < 0 || ag_exit_status() != 0) {
         return EXIT_FAILURE;
     }
     print_table(sweep);
+    bool resumed = false;
     for (int i = 0; i < sweep->count; i++) {
         together[i] = sweep->runs[i].hash;
+        resumed = resumed || sweep->runs[i].resumed;
     }
 
     /* ---- Each alone, for comparison: the same runs, one after the other. */
-    double alone_seconds = run_all(sweep, 1);
+    double alone_seconds = run_all(sweep, 1, "alone");
     if (alone_seconds < 0 || ag_exit_status() != 0) {
         return EXIT_FAILURE;
     }
@@ -340,15 +386,21 @@ static int sweep_and_compare(struct sweep *sweep, const struct digits *digits, i
         const struct run *r = &sweep->runs[i];
         bool equal = r->hash == together[i];
         same += equal;
+        resumed = resumed || r->resumed;
         if (!equal || i % (sweep->count / 6 + 1) == 0) {
             printf("  %5lld %8g %5lld   %016" PRIx64 "  %016" PRIx64 "  %s\n", (long long)r->width,
                    r->rate, (long long)r->seed, together[i], r->hash, equal ? "same" : "DIFFERENT");
         }
     }
     printf("\n%d of %d runs gave the same weights, bit for bit\n", same, sweep->count);
-    printf("%.1f s with %d thread%s, %.1f s one after the other: %.2f times as fast\n",
-           together_seconds, threads, threads == 1 ? "" : "s", alone_seconds,
-           alone_seconds / together_seconds);
+    if (resumed) {
+        printf("the times say nothing: some runs were put back from their checkpoints\n");
+        together_seconds = alone_seconds = NAN;
+    } else {
+        printf("%.1f s with %d thread%s, %.1f s one after the other: %.2f times as fast\n",
+               together_seconds, threads, threads == 1 ? "" : "s", alone_seconds,
+               alone_seconds / together_seconds);
+    }
 
     /* ---- The test. Only the setting that won may look at the test digits, and only now: the best of many validation
      * accuracies is a little too good, because it was chosen for being high. */
@@ -360,11 +412,15 @@ static int sweep_and_compare(struct sweep *sweep, const struct digits *digits, i
         }
         struct run best = *run_at(sweep, width, rate, 0);
         struct evaluation evaluation = { 0 };
+        sweep->kind = "best";
         nn_module *net = train(sweep, &best);
         data_loader *test = evaluate_loader(test_digits);
         evaluate(net, test, &evaluation);
         data_loader_free(test);
         nn_free(net);
+        if (!best.over) {
+            return EXIT_FAILURE;
+        }
         printf("\nbest setting: width %lld, rate %g: %.1f %% of the validation digits, %.1f %% of "
                "%lld test digits\n",
                (long long)best.width, best.rate, 100 * cell_at(sweep, width, rate).mean,
@@ -389,7 +445,8 @@ int main(int argc, char **argv)
         .purpose = "Trains many small networks at once, one in each thread: which learning rate, "
                    "which width?",
         .accepts = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_DATA |
-                   OPTION_JSON | OPTION_PICTURES | OPTION_RATES | OPTION_WIDTHS | OPTION_SEEDS,
+                   OPTION_JSON | OPTION_PICTURES | OPTION_RATES | OPTION_WIDTHS | OPTION_SEEDS |
+                   OPTION_SAVE,
         .epochs = 2,
         .validation = 0.2,
         .rates = { 6, { 0.01, 0.03, 0.1, 0.3, 1, 3 } },
@@ -432,6 +489,7 @@ int main(int argc, char **argv)
             }
         }
         status = sweep_and_compare(&sweep, &digits, threads, together);
+        status = status == EXIT_SUCCESS ? status : saving_exit_status(false);
     }
     free(together);
     free(sweep.runs);

@@ -126,6 +126,12 @@ AG_API ag_error nn_copy_state_at(ag_place where, nn_module *to, nn_module *from)
 /* A deep copy with parameters of its own (same values, same frozen ones, no gradients), generators in the same state;
  * hyper-parameters are copied byte by byte. Only pointers that visit lists are led to the copies. */
 AG_API nn_module *nn_clone(nn_module *m);
+/* The exponential moving average of weights: average = decay average + (1 - decay) m, for each parameter that m has; buffers
+ * are copied. `average` is an nn_clone() of m, made before training or after some of it, and a module like any other: evaluated
+ * with nn_forward(), saved with nn_stateful(). decay in 0..1 (usual: 0.999); the trees must match as for nn_copy_state(), else
+ * nothing is changed. Polyak & Juditsky 1992; Tarvainen & Valpola 2017 */
+AG_API ag_error nn_average_at(ag_place where, nn_module *average, nn_module *m, double decay);
+#define nn_average(...) nn_average_at(AG_HERE, __VA_ARGS__)
 
 /* All that a resumed run needs of the tree (autograd/state.h): parameters and buffers under the names of nn_state(), each once;
  * the generators of its layers; which parameters are frozen, and which modules are in training mode. The tree must be

@@ -20,30 +20,28 @@ static ag_tensor find_near(const ag_list *list, const char *name, int64_t i)
 }
 
 /* Whether every tensor of `to` has a counterpart; raises if not. */
-static bool states_match(ag_place where, const ag_list *to, const ag_list *from)
+static bool states_match(ag_place where, const char *function, const ag_list *to, const ag_list *from)
 {
     for (int64_t i = 0; i < ag_list_count(to); i++) {
         const char *name = ag_list_name(to, i);
         ag_tensor a = ag_list_tensor(to, i), b = find_near(from, name, i);
         if (ag_is_none(b)) {
-            ag_error_raise(where, AG_ERROR_VALUE, "nn_copy_state: \"%s\" is missing in the source",
-                           name);
+            ag_error_raise(where, AG_ERROR_VALUE, "%s: \"%s\" is missing in the source", function, name);
             return false;
         }
         ag_shape sa = ag_shape_of_at(where, a), sb = ag_shape_of_at(where, b);
         char ta[AG_SHAPE_TEXT], tb[AG_SHAPE_TEXT];
         if (!ag_shape_equal(sa, sb)) {
             ag_error_raise(where, AG_ERROR_SHAPE,
-                           "nn_copy_state: \"%s\" is %s in the source and %s in the destination",
-                           name, ag_shape_format(sb, tb, sizeof(tb)),
-                           ag_shape_format(sa, ta, sizeof(ta)));
+                           "%s: \"%s\" is %s in the source and %s in the destination", function, name,
+                           ag_shape_format(sb, tb, sizeof(tb)), ag_shape_format(sa, ta, sizeof(ta)));
             return false;
         }
         ag_dtype da = ag_dtype_of_at(where, a), db = ag_dtype_of_at(where, b);
         if (da != db) {
             ag_error_raise(where, AG_ERROR_DTYPE,
-                           "nn_copy_state: \"%s\" is %s in the source and %s in the destination",
-                           name, ag_dtype_name(db), ag_dtype_name(da));
+                           "%s: \"%s\" is %s in the source and %s in the destination", function, name,
+                           ag_dtype_name(db), ag_dtype_name(da));
             return false;
         }
     }
@@ -51,8 +49,7 @@ static bool states_match(ag_place where, const ag_list *to, const ag_list *from)
         const char *name = ag_list_name(from, i);
         if (ag_is_none(find_near(to, name, i))) {
             ag_error_raise(where, AG_ERROR_VALUE,
-                           "nn_copy_state: \"%s\" of the source is missing in the destination",
-                           name);
+                           "%s: \"%s\" of the source is missing in the destination", function, name);
             return false;
         }
     }
@@ -74,11 +71,59 @@ ag_error nn_copy_state_at(ag_place where, nn_module *to, nn_module *from)
     ag_place before = ag_caller_set(where);
     ag_list *target = nn_state_for("nn_copy_state", to);
     ag_list *source = nn_state_for("nn_copy_state", from);
-    if (ag_error_code() == AG_OK && states_match(where, target, source)) {
+    if (ag_error_code() == AG_OK && states_match(where, "nn_copy_state", target, source)) {
         for (int64_t i = 0; i < ag_list_count(target); i++) {
             copy_leaf(ag_list_tensor(target, i), find_near(source, ag_list_name(target, i), i));
         }
     }
+    ag_list_free(target);
+    ag_list_free(source);
+    ag_caller_set(before);
+    return ag_error_code();
+}
+
+/* ---- averaging ------------------------------------------------------------------------------- */
+
+/* The handle's place in a list of leaves; -1: none. */
+static int64_t place_of(const ag_list *list, ag_tensor t)
+{
+    for (int64_t i = 0; i < ag_list_count(list); i++) {
+        if (ag_list_tensor(list, i).id == t.id) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+ag_error nn_average_at(ag_place where, nn_module *average, nn_module *m, double decay)
+{
+    if (!nn_usable(where, "nn_average", average) || !nn_usable(where, "nn_average", m)) {
+        return ag_error_code();
+    }
+    if (average == m) {
+        return ag_error_raise(where, AG_ERROR_VALUE, "nn_average: the average must be a module of its own: nn_clone() makes one");
+    }
+    if (!(decay >= 0 && decay <= 1)) {
+        return ag_error_raise(where, AG_ERROR_VALUE, "nn_average: the decay must be between 0 and 1, got %g", decay);
+    }
+    ag_place before = ag_caller_set(where);
+    ag_list *target = nn_state_for("nn_average", average), *source = nn_state_for("nn_average", m);
+    ag_list *trained = nn_parameters(average);
+    if (ag_error_code() == AG_OK && states_match(where, "nn_average", target, source)) {
+        ag_scope scope = { 0 };
+        ag_begin_no_grad(&scope);
+        for (int64_t i = 0; i < ag_list_count(target); i++) {
+            ag_tensor a = ag_list_tensor(target, i);
+            ag_tensor b = find_near(source, ag_list_name(target, i), i);
+            if (place_of(trained, a) < 0) {
+                copy_leaf(a, b);
+            } else if (place_of(target, a) == i) { /* a tied one has several names and moves once */
+                ag_copy_(a, ag_lerp_scalar(a, b, 1 - decay));
+            }
+        }
+        ag_end(&scope);
+    }
+    ag_list_free(trained);
     ag_list_free(target);
     ag_list_free(source);
     ag_caller_set(before);

@@ -150,6 +150,10 @@ const char *ag_place_text(ag_place where, char *text, size_t bytes)
 /* Tape order is topological order, so one pass downwards finds all that the first node depends on. */
 bool *ag_tape_cone(ag_place where, const char *function, const ag_context *ctx, const ag_value *output)
 {
+    if (output != NULL && !output->persistent && ag_table_of(ag_handle(output)) != ctx->table_index) {
+        ag_error_raise(where, AG_ERROR_STATE, "%s: the tensor is a result of another thread and not on this tape", function);
+        return NULL;
+    }
     bool *wanted = calloc((size_t)ctx->nodes + 1, sizeof(*wanted));
     if (wanted == NULL) {
         ag_error_raise(where, AG_ERROR_MEMORY, "%s: out of memory", function);
@@ -230,7 +234,7 @@ void ag_value_print(FILE *stream, const char *what, const ag_value *v, const cha
         fprintf(stream, "%s ", ag_shape_format(ag_value_shape_of(v), shape, sizeof(shape)));
     }
     for (int64_t i = 0; numbers != NULL && i < v->numel; i++) {
-        fprintf(stream, "%s%.6g", i > 0 ? " " : "", numbers[i]);
+        fprintf(stream, isnan(numbers[i]) ? "%sNaN" : "%s%.6g", i > 0 ? " " : "", numbers[i]);
     }
     if (numbers == NULL) {
         struct ag_survey s = ag_survey_of(v);

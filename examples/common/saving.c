@@ -5,32 +5,55 @@
 
 #include "saving.h"
 
-#include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { MINUTES_BETWEEN_SAVES = 5 };
+#include "files.h"
 
-/* The only thing that a signal handler may touch. */
+enum { MINUTES_BETWEEN_SAVES = 5, MESSAGE_ROOM = 512 };
+
+/* All that a signal handler may touch. */
 static volatile sig_atomic_t arrived;
+static atomic_int open_folders; /* somebody looks at `arrived` as long as it is above 0 */
+static char parting[MESSAGE_ROOM];
 
-static void note_signal(int signal)
-{
-    arrived = signal;
-}
-
-/* The step that is running is finished first. SA_RESETHAND: a second signal does what it always does. */
-static void listen(void (*handler)(int))
+static void act(void (*handler)(int))
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = handler;
-    action.sa_flags = SA_RESTART | (int)SA_RESETHAND;
+    action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT); /* one after the other */
+    sigaddset(&action.sa_mask, SIGTERM);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+}
+
+/* The step that is running is finished first, if there is one; the second signal does what it always does, and so does the first
+ * when it is raised again here. */
+static void note_signal(int signal)
+{
+    act(SIG_DFL);
+    if (atomic_load(&open_folders) > 0) {
+        arrived = signal;
+        return;
+    }
+    ssize_t written = write(STDOUT_FILENO, parting, strlen(parting));
+    (void)written;
+    raise(signal);
+}
+
+static void listen(const struct options *o)
+{
+    snprintf(parting, sizeof parting,
+             "\n%s: stopped; what was trained is saved in %.300s; --resume goes on from there\n",
+             o->program, o->save);
+    act(note_signal);
 }
 
 /* What decides which numbers come out must be what it was. How many epochs or steps there are may change: a run can be made
@@ -54,6 +77,15 @@ static void options_visit(void *object, ag_state_visitor *v)
     if (o->accepts & OPTION_SHUFFLE_LABELS) {
         ag_state_same_int64(v, "shuffle-labels", o->shuffle_labels);
     }
+    if (o->accepts & OPTION_NET) {
+        ag_state_same_text(v, "net", o->nets[o->net]);
+    }
+    if (o->accepts & OPTION_LATENT) {
+        ag_state_same_int64(v, "latent", o->latent);
+    }
+    if (o->accepts & OPTION_BETA) {
+        ag_state_same_double(v, "beta", o->beta);
+    }
 }
 
 static ag_stateful options_stateful(const struct options *o)
@@ -62,31 +94,47 @@ static ag_stateful options_stateful(const struct options *o)
     return ag_stateful_make(&type, (struct options *)(uintptr_t)o); /* it is only read */
 }
 
-bool saving_begin(struct saving *s, const struct options *o)
+/* Takes the folder's name; NULL: it could not be made. */
+static bool begin(struct saving *s, const struct options *o, char *folder)
 {
-    *s = (struct saving){ .options = o };
-    if (o->save == NULL) {
-        return true;
+    s->folder = folder;
+    if (folder == NULL || saving_stopping()) {
+        return false;
     }
     data_checkpoint_config config = data_checkpoint_defaults();
     config.every_steps = o->save_every;
     config.every_minutes = MINUTES_BETWEEN_SAVES;
-    s->checkpoint = data_checkpoint_new(o->save, config);
+    s->checkpoint = data_checkpoint_new(folder, config);
+    atomic_fetch_add(&open_folders, 1);
     if (ag_exit_status() != 0) {
         return false;
     }
     if (!o->resume && data_checkpoint_count(s->checkpoint) > 0) {
-        fprintf(
-            stderr,
-            "%s: --save %s: the folder holds the checkpoints of another run; --resume continues "
-            "it\n",
-            o->program, o->save);
+        fprintf(stderr,
+                "%s: --save %s: the folder holds the checkpoints of another run; --resume "
+                "continues it\n",
+                o->program, folder);
         return false;
     }
     data_checkpoint_add(s->checkpoint, "options", options_stateful(o));
-    arrived = 0;
-    listen(note_signal);
+    static atomic_flag listening = ATOMIC_FLAG_INIT; /* once, also if two threads begin */
+    if (!atomic_flag_test_and_set(&listening)) {
+        listen(o);
+    }
     return true;
+}
+
+bool saving_begin(struct saving *s, const struct options *o)
+{
+    *s = (struct saving){ .options = o };
+    return o->save == NULL || begin(s, o, strdup(o->save));
+}
+
+bool saving_begin_part(struct saving *s, const struct options *o, const char *part)
+{
+    *s = (struct saving){ .options = o };
+    return o->save == NULL || (output_folder_make(o->program, o->save) &&
+                               begin(s, o, output_path_join(o->program, o->save, part)));
 }
 
 void saving_add(struct saving *s, const char *name, ag_stateful object)
@@ -109,10 +157,14 @@ bool saving_resume(struct saving *s)
     if (damage[0] != '\0') {
         fprintf(stderr, "%s: passed over: %s\n", s->options->program, damage);
     }
+    s->resumed = resumed;
+    if (s->quiet) {
+        return true;
+    }
     if (resumed) {
         printf("resumed from %s\n", data_checkpoint_path(s->checkpoint));
     } else {
-        printf("nothing to resume in %s: a new run begins\n", s->options->save);
+        printf("nothing to resume in %s: a new run begins\n", s->folder);
     }
     fflush(stdout);
     return true;
@@ -121,11 +173,10 @@ bool saving_resume(struct saving *s)
 /* Saves because a signal arrived, and says so. */
 static bool stop(struct saving *s)
 {
-    s->signal = arrived;
-    data_checkpoint_save(s->checkpoint);
-    if (ag_exit_status() == 0) {
+    s->stopped = data_checkpoint_save(s->checkpoint) == AG_OK;
+    if (s->stopped) {
         printf("\n%s: stopped by %s, saved as %s; --resume goes on from here\n",
-               s->options->program, s->signal == SIGINT ? "SIGINT" : "SIGTERM",
+               s->options->program, arrived == SIGINT ? "SIGINT" : "SIGTERM",
                data_checkpoint_path(s->checkpoint));
         fflush(stdout);
     }
@@ -156,16 +207,29 @@ bool saving_epoch(struct saving *s)
     return ag_exit_status() != 0;
 }
 
-int saving_status(const struct saving *s)
+int saving_exit_status(bool good)
 {
-    return s->signal == 0 || ag_exit_status() != 0 ? EXIT_FAILURE : 128 + s->signal;
+    return good                                          ? EXIT_SUCCESS
+           : !saving_stopping() || ag_exit_status() != 0 ? EXIT_FAILURE
+                                                         : 128 + arrived;
+}
+
+bool saving_stopping(void)
+{
+    return arrived != 0;
 }
 
 void saving_end(struct saving *s)
 {
+    bool stopped = s->stopped;
     if (s->checkpoint != NULL) {
-        listen(SIG_DFL);
         data_checkpoint_free(s->checkpoint);
-        s->checkpoint = NULL;
+        /* A signal after the last step has been noted, and nobody will look at it. */
+        if (atomic_fetch_sub(&open_folders, 1) == 1 && saving_stopping() && !stopped) {
+            fflush(stdout);
+            note_signal(arrived);
+        }
     }
+    free(s->folder);
+    *s = (struct saving){ 0 };
 }

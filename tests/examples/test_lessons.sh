@@ -23,43 +23,16 @@ export OMP_WAIT_POLICY=passive
 cut_digits digits 1000 200
 small=(--data digits --no-pictures)
 
-# drawn PROGRAM NAME…: the last output says that these pictures were written, and they are there.
-drawn() {
-    local program=$1 name
-    shift
-    if grep -q 'built without cairo' output; then
-        return
-    fi
-    for name in "$@"; do
-        is_png "pictures/$program-$name.png"
-    done
-}
-
-# same_without_threads PROGRAM KEY ARGUMENTS…: what the JSON file says under KEY does not depend on the number of threads,
-# but on the seed.
-same_without_threads() {
-    local program=$programs/$1 key=$2
-    shift 2
-    expect 0 "one.json" "$program" "$@" --threads 1 --json one.json
-    expect 0 "two.json" "$program" "$@" --threads 3 --json two.json
-    expect 0 "other.json" "$program" "$@" --threads 3 --seed 5 --json other.json
-    if grep -q "\"$key\"" one.json && [[ $(grep "\"$key\"" one.json) == $(grep "\"$key\"" two.json) ]]; then
-        good
-    else
-        bad "$program: $key depends on the number of threads"
-    fi
-    if [[ $(grep "\"$key\"" one.json) != $(grep "\"$key\"" other.json) ]]; then
-        good
-    else
-        bad "$program: another seed gave the same $key"
-    fi
-}
-
 # ---- softmax_regression --------------------------------------------------------------------------------------------------
 
 expect 0 "test accuracy" "$programs/softmax_regression" --data digits --epochs 6 --pictures pictures --json softmax.json
-drawn softmax_regression learning-curve confusion mistakes weights losses
-has softmax.json '"pulls"' '"losses"' '"confusion"' '"weights_hash"'
+drawn softmax_regression learning-curve confusion mistakes weights losses iris
+has softmax.json '"pulls"' '"losses"' '"confusion"' '"weights_hash"' '"iris_confusion"'
+holds "irises: 92 % by five folds, and each flower stands once in the confusion matrix" output '
+    /^irises: 5-fold accuracy/ { accuracy = $4 }
+    /^ *setosa +[0-9.]/ || /^versicolor +[0-9.]/ || /^ *virginica +[0-9.]/ { row = 0; for (i = 2; i <= 4; i++) row += $i; if (row == 50) rows++; right += $(++n + 1) }
+    END { d = right / 1.5 - accuracy; exit !(accuracy >= 92 && rows == 3 && d < 0.06 && d > -0.06) }'
+holds "two measurements tell most of them apart" output '/^with petal length, petal width alone/ { exit !($7 >= 90) }'
 holds "softmax regression reads 70 % after 1000 digits" output '/^test accuracy/ { exit !($3 > 70) }'
 # With two classes in the race, q = 1 / (1 + e^lead) is the probability of the right one: cross-entropy pulls with 1 - q, the
 # squared error of probabilities with 4 q (1 - q)^2, which vanishes when it is needed most.
@@ -153,10 +126,15 @@ for name in softmax_regression shuffling sweep filters; do
     expect 0 "Usage: $name" "$programs/$name" --help
     expect 2 "unknown option '--colour' (see --help)" "$programs/$name" --colour
     expect 2 "unexpected argument 'digits'" "$programs/$name" digits
+    expect 1 "nowhere" "$programs/$name" --json nowhere/x.json
+    absent nowhere
+done
+for name in softmax_regression shuffling sweep filters; do
     expect 2 "--epochs needs a whole number" "$programs/$name" --epochs 0
+done
+for name in softmax_regression shuffling sweep filters; do
     expect 1 "--data nowhere: there is no" "$programs/$name" --data nowhere --json no.json --pictures none
-    expect 1 "nowhere" "$programs/$name" --data digits --json nowhere/x.json
-    absent no.json none nowhere
+    absent no.json none
 done
 if [[ -w /dev/full ]]; then
     expect 1 "standard output: cannot be written" sh -c '"$@" >/dev/full' sh "$programs/softmax_regression" "${small[@]}" \
