@@ -387,7 +387,7 @@ START_TEST(what_cannot_be_changed_is_refused)
     ag_mul_scalar_(w, 2);
     assert_says("ag_mul_scalar_: a leaf weight that requires a gradient is changed in place while the tape records");
     ag_zero_(ag_select(w, 0, 1));
-    assert_says("ag_fill_: a view of a leaf weight that requires a gradient is changed in place while the tape records");
+    assert_says("ag_zero_: a view of a leaf weight that requires a gradient is changed in place while the tape records");
     ag_keep(&kept, w);
     ag_add_(kept, w);
     assert_says("ag_add_: a leaf or kept value cannot take the history of another tensor");
