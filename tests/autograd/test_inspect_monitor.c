@@ -56,7 +56,7 @@ START_TEST(norms_are_those_by_hand)
     char *text = printed(m);
     const char *line = strstr(text, "\nw "), *next = strstr(text, "\nunused");
     ck_assert(strncmp(text, "150 steps\n", 10) == 0 && line != NULL && next != NULL);
-    ck_assert_ptr_nonnull(strstr(line, "█▇▇▆▆▆▅▅▅▄▄▄▃▃▃▂▂▂▁▁"));
+    ck_assert_ptr_nonnull(strstr(line, "███▇▇▆▆▆▅▅▄▄▃▃▃▂▂▁▁▁"));
     ck_assert_ptr_nonnull(strstr(line, " 0.1 "));
     ck_assert_ptr_nonnull(strstr(line, "large steps"));
     ck_assert_ptr_nonnull(strstr(next, "no gradient"));
