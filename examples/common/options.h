@@ -27,6 +27,8 @@ enum {
     OPTION_LATENT = 1 << 14,
     OPTION_BETA = 1 << 15,
     OPTION_FROM_SAVED = 1 << 17,
+    OPTION_LOSS = 1 << 18,
+    OPTION_ADVERSARY = 1 << 19, /* --conditional, --too-strong, --label-smoothing, --label-noise */
     OPTION_TABLE = 1 << 20, /* --data names a table, not a folder */
     OPTION_WITHOUT = 1 << 21,
     OPTION_PARTS = 1 << 22,
@@ -59,6 +61,7 @@ struct options {
     int threads;         /* 0: as many as the library chooses */
     /* The caller may set these five to defaults of its own. */
     int epochs;           /* default 0: digits_usual_epochs() */
+    const char *usual_epochs; /* NULL, or the default in words, if it is none of these */
     int steps;            /* default 600 */
     int64_t batch;        /* default 64 */
     double lr;            /* default 1e-3 */
@@ -81,6 +84,12 @@ struct options {
     const char *const *
         nets; /* names of networks to choose from, the default first, ended by NULL; the caller sets them */
     int net; /* which of them */
+    const char *const *losses; /* likewise, of losses */
+    int loss;
+    bool conditional;       /* the class is given to both networks */
+    bool too_strong;        /* the discriminator gets every advantage */
+    double label_smoothing; /* taken from the target of real pictures; default 0 */
+    double label_noise;     /* share of the labels that are turned round; default 0 */
     int64_t
         latent;  /* numbers in a latent vector; the caller may set a default of its own, else 20 */
     double beta; /* weight of the divergence; default 1 */
