@@ -23,6 +23,8 @@ enum {
     OPTION_SHUFFLE_LABELS = 1 << 11,
     OPTION_DOT = 1 << 12,
     OPTION_SAVE = 1 << 16, /* --save, --save-every and --resume */
+    OPTION_LABELS = 1 << 17,
+    OPTION_CLOTHES = 1 << 18, /* --data is Fashion-MNIST, and --digits MNIST */
     OPTION_RATES = 1 << 24,
     OPTION_WIDTHS = 1 << 25,
     OPTION_SEEDS = 1 << 26,
@@ -66,6 +68,8 @@ struct options {
     const char *dot;           /* NULL: none is written */
     struct number_list rates;  /* learning rates to try; the caller sets the default */
     struct number_list widths; /* of the hidden layer, likewise */
+    struct number_list labels; /* how many labelled samples to try, likewise */
+    const char *digits;        /* NULL: the embedded sample of MNIST */
     int seeds;                 /* how many seeds, from `seed` on; the caller sets the default */
     const char *image;         /* NULL: the one that comes with the source */
 };
