@@ -8,6 +8,7 @@
 #include "storage.h"
 #include "rng.h"
 #include "tensor.h"
+#include "entries.h"
 #include "state.h"
 #include "tape.h"
 #include "op.h"

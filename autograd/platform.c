@@ -160,6 +160,15 @@ bool platform_file_write(struct platform_file *file, const void *bytes, size_t n
     return true;
 }
 
+bool platform_file_seek(struct platform_file *file, uint64_t offset)
+{
+    if (lseek(file->descriptor, (off_t)offset, SEEK_SET) < 0) {
+        file->problem = errno;
+        return false;
+    }
+    return true;
+}
+
 /* After the rename, so that a power cut does not undo it. */
 static bool sync_folder_of(char *path)
 {
@@ -203,10 +212,14 @@ bool platform_file_end(struct platform_file *file, bool complete, const char **r
 bool platform_view_open(struct platform_view *view, const char *path, const char **reason)
 {
     *view = (struct platform_view){ NULL, 0 };
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for a writer */
     struct stat s;
     void *bytes = NULL;
     bool good = descriptor >= 0 && fstat(descriptor, &s) == 0;
+    if (good && !S_ISREG(s.st_mode)) {
+        errno = S_ISDIR(s.st_mode) ? EISDIR : ESPIPE;
+        good = false;
+    }
     if (good && s.st_size > 0) {
         bytes = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
         good = bytes != MAP_FAILED;

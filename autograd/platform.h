@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 void *platform_aligned_alloc(size_t bytes); /* 64-byte aligned; NULL if there is no memory */
 void platform_aligned_free(void *block);
@@ -37,6 +38,7 @@ struct platform_file {
 #define PLATFORM_PART ".part" /* how the names of unfinished files end */
 bool platform_file_begin(struct platform_file *file, const char *path, const char **reason);
 bool platform_file_write(struct platform_file *file, const void *bytes, size_t n);
+bool platform_file_seek(struct platform_file *file, uint64_t offset); /* where the next write goes */
 /* `complete`: all was written; else the file is dropped. */
 bool platform_file_end(struct platform_file *file, bool complete, const char **reason);
 

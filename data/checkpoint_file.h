@@ -1,13 +1,14 @@
 /*
- * One checkpoint as one safetensors file. Internal: not installed. Knows snapshots and the format, nothing of folders and series.
+ * One checkpoint as one safetensors file. Internal: not installed. Knows snapshots, nothing of folders and series.
  */
 #ifndef WENGERT_DATA_CHECKPOINT_FILE_H
 #define WENGERT_DATA_CHECKPOINT_FILE_H
 
 #include "autograd/snapshot.h"
 #include "autograd/platform.h"
+#include "data/safetensors.h"
 
-#define CHECKPOINT_REASON 512
+#define CHECKPOINT_REASON (ELEMENT_REASON + 32)
 
 /* Writes the snapshot, whole or not at all, with a checksum over everything. Raises its errors, in the name of `function`. */
 ag_error checkpoint_file_write(ag_place where, const char *function, const char *path,

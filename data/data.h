@@ -9,9 +9,12 @@
 
 #include "../autograd/autograd.h"
 #include "checkpoint.h"
+#include "collate.h"
 #include "image.h"
+#include "sampler.h"
 #include "split.h"
 #include "table.h"
+#include "tensors.h"
 #include "transform.h"
 
 AG_EXTERN_C_BEGIN
@@ -51,11 +54,29 @@ AG_API data_set *data_subset_at(ag_place where, data_set *set, int64_t n, const 
 #define data_arrays(...) data_arrays_at(AG_HERE, __VA_ARGS__)
 #define data_subset(...) data_subset_at(AG_HERE, __VA_ARGS__)
 
+/* Numbers of all samples, one sample after the other. With `lengths`, one for each sample, sample i has the shape (lengths[i],
+ * shape…) and `shape` is that of one step; without (NULL), `shape` is that of a sample. */
+typedef struct data_values {
+    const void *data;
+    ag_shape shape;
+    ag_dtype dtype;
+    const int64_t *lengths; /* 1 or more each */
+} data_values;
+/* Sequences: samples whose inputs, or targets, or both vary in length. The data is copied; a NaN in it is an error. data_set_x_shape()
+ * is that of the longest input, and a sample that is read has its numbers first and zeros behind them. A loader needs batches of
+ * equal lengths, or data_collate_pad(). */
+AG_API data_set *data_sequences_at(ag_place where, int64_t n, data_values x, data_values y);
+#define data_sequences(...) data_sequences_at(AG_HERE, __VA_ARGS__)
+
 AG_API int64_t data_set_size(const data_set *set); /* number of samples */
 AG_API ag_shape data_set_x_shape(const data_set *set); /* of one sample's input */
 AG_API ag_shape data_set_y_shape(const data_set *set); /* of one sample's label */
 AG_API ag_dtype data_set_x_dtype(const data_set *set); /* element type of the inputs */
 AG_API ag_dtype data_set_y_dtype(const data_set *set); /* element type of the labels */
+/* Entries of the first dimension of sample i's input: its own if inputs vary in length, else as the shape says (1 if it has no
+ * dimension). 0 if there is no such sample. */
+AG_API int64_t data_set_x_length(const data_set *set, int64_t i);
+AG_API int64_t data_set_y_length(const data_set *set, int64_t i); /* the same of its target */
 /* Copies sample i: x and y must have room for one sample (either may be NULL). */
 AG_API ag_error data_set_read_at(ag_place where, data_set *set, int64_t i, void *x, void *y);
 #define data_set_read(...) data_set_read_at(AG_HERE, __VA_ARGS__)
@@ -82,6 +103,10 @@ typedef struct data_set_type {
     void (*release)(void *state); /* NULL: nothing to release */
     /* NULL, or read for sets whose samples differ from epoch to epoch: then it is called instead. Epochs are counted from 0. */
     ag_error (*read_epoch)(void *state, int64_t epoch, int64_t i, void *x, void *y);
+    /* NULL, or the length of sample i's input (target), from 1 to the first size of the shape: for sets whose samples vary. Only so
+     * many entries of the first dimension are written then. From any thread. */
+    int64_t (*x_length)(void *state, int64_t i);
+    int64_t (*y_length)(void *state, int64_t i);
 } data_set_type;
 /* Takes the state: it is released when the set's last holder lets go, or at once after an error (unless the error is that
  * `type` cannot be used). */
@@ -96,8 +121,11 @@ typedef struct data_loader_config {
     int64_t batch;  /* samples a batch; default 1 */
     bool shuffle;   /* a new order every epoch; default false */
     bool drop_last; /* leaves out a last batch that is not full; default false */
-    int prefetch;   /* batches prepared ahead by a thread of the loader's own; 0: none; default 2 (small batches of
-                     * arrays are copied sooner than a thread could be asked for them, and get none) */
+    data_sampler *sampler; /* which samples in which order (data/sampler.h), instead of `shuffle`; default NULL: as the set has them */
+    data_collate *collate; /* how samples become a batch (data/collate.h); default NULL: they are stacked */
+    int workers;    /* threads of the loader's own that prepare batches ahead, 0 to 256; default 0: a batch is read when it is asked
+                     * for (small batches of arrays always are: that takes less time than asking a thread for them) */
+    int prefetch;   /* batches that each of them prepares ahead, 1 to 1024; default 2 */
 } data_loader_config;
 
 typedef struct data_batch {
@@ -105,13 +133,16 @@ typedef struct data_batch {
     ag_tensor y;    /* (n, target shape) */
     int64_t n;      /* samples in this batch */
     int64_t index;  /* number of the batch in its epoch */
+    ag_tensor x_lengths, y_lengths; /* (n), int64: of what was padded; else AG_NONE, as is `more` */
+    ag_tensor more[DATA_BATCH_MORE]; /* what a collate function of the program's own made besides */
 } data_batch;
 
 typedef struct data_loader data_loader;
 
 AG_API data_loader_config data_loader_defaults(void);
-/* Takes the set, also after an error (the caller must not free it; data_set_share() first to keep it), and splits a generator
- * from rng (NULL is fine without shuffle). A loader is used by one thread at a time. */
+/* Takes the set, also after an error (the caller must not free it; data_set_share() first to keep it), and the config's sampler and
+ * collate function likewise; splits a generator from rng (NULL is fine if nothing is drawn at random). A loader is used by one
+ * thread at a time. Errors: a config that makes no sense, whatever the sampler finds wrong with the set. */
 AG_API data_loader *data_loader_new_at(ag_place where, data_set *set, data_loader_config config, ag_rng *rng);
 #define data_loader_new(...) data_loader_new_at(AG_HERE, __VA_ARGS__)
 /* One more holder of the set: returns it. */
@@ -123,13 +154,13 @@ AG_API void data_loader_rewind(data_loader *loader);
  * Its tensors are leaves without gradient. What something still holds of them (backward, a view, a detached tensor) is not
  * overwritten, but the handles themselves cannot be read any more after the next call, data_loader_rewind() and
  * data_loader_free(). A sample that cannot be read is an error when its batch is asked for, and again at every call until
- * data_loader_rewind(). Batches, errors and their order do not depend on `prefetch`. */
+ * data_loader_rewind(). Batches, errors and their order do not depend on `workers` and `prefetch`. */
 AG_API bool data_loader_next_at(ag_place where, data_loader *loader, data_batch *batch);
 #define data_loader_next(...) data_loader_next_at(AG_HERE, __VA_ARGS__)
 AG_API int64_t data_loader_batches(const data_loader *loader); /* in one epoch */
 AG_API int64_t data_loader_samples(const data_loader *loader); /* in one epoch */
 /* All that a resumed run needs of the loader (autograd/state.h): the order of the epoch and the position in it. What is put back
- * must be of a loader with the same batches of as many samples; `prefetch` may differ. Afterwards the loader goes on with the
+ * must be of a loader with the same kind of sampler and the same batches of as many samples; `workers` and `prefetch` may differ. Afterwards the loader goes on with the
  * batch that would have come next: the first data_loader_rewind() does nothing if that epoch was not over (its
  * data_loader_next() had not returned false), so that a loop over epochs continues in the middle of one. */
 AG_API ag_stateful data_loader_stateful(data_loader *loader);

@@ -17,6 +17,7 @@ struct data_set {
     ag_shape x_shape, y_shape;
     ag_dtype x_dtype, y_dtype;
     size_t x_bytes, y_bytes; /* of one sample */
+    bool x_varies, y_varies; /* in length: the shape is that of the longest */
     bool quick;              /* reading a sample is about as fast as copying it */
     struct data_info *info;  /* NULL: nothing is known */
 };

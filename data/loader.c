@@ -1,174 +1,30 @@
 /*
- * The loader: batches of a set, in order or shuffled, prepared ahead by a thread of its own. Knows
+ * The loader: batches of a set, in the order of a sampler, prepared ahead by threads of its own. Knows
  * sets through their read function only, and nothing of files.
- *
- * Note [Who touches a batch]. Tensors are the user's thread's business: it makes them, lends them
- * and lets go of them. The loader's thread only writes numbers to the addresses it was given, in
- * slots that are not lent. Batch k lies in slot k modulo the ring; the ring has one slot more than
- * batches are prepared ahead, so that the lent one is never written. A last batch that is not full
- * has a shape of its own and so a slot of its own, behind the ring.
- *
- * The order of an epoch is drawn on the user's thread before any of its batches is read: what is
- * read when cannot change it.
  */
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "autograd/leaf.h"
-#include "data/internal.h"
+#include "data/loader_internal.h"
 
 /* Batches of a quick set up to QUICK_BYTES are read sooner than a thread can be asked for them:
  * handing one over costs the user's thread about 4 us, copying that many bytes about 1. */
-enum { MADE_BY_DEFAULTS = 0x64617461, MOST_AHEAD = 1024, QUICK_BYTES = 16384 };
-
-struct slot {
-    ag_tensor x, y;
-    char *x_data, *y_data;
-    int64_t n;
+enum {
+    MADE_BY_DEFAULTS = 0x64617461,
+    MOST_AHEAD = 1024,
+    MOST_WORKERS = 256,
+    MOST_SLOTS = 4096,
+    QUICK_BYTES = 16384
 };
 
-struct data_loader {
-    data_set *set;
-    int64_t batch, batches, samples;
-    int64_t ahead; /* 0: there is no thread */
-    ag_rng rng;
-    int64_t epoch;    /* how many began before this one */
-    ag_rng epoch_rng; /* what it was before this epoch's order was drawn */
-    int64_t *order;   /* NULL: the set's own */
-    struct slot *slots;
-    int64_t ring;
-    bool tail;    /* a last batch that is not full: slots[ring] */
-    int64_t next; /* the batch that the next call lends */
-    int64_t lent; /* the slot that is lent, -1: none */
-    bool failed;  /* an error of this epoch was handed to the user */
-    bool over;    /* the user was told that the epoch is at its end */
-    bool resumed; /* in the middle of an epoch: the next rewind is the one that began it */
-    pthread_t thread;
-
-    /* From here on shared with the thread, under the mutex. */
-    pthread_mutex_t mutex;
-    pthread_cond_t work, ready;
-    int64_t filled;   /* batches of this epoch that are ready */
-    int64_t allowed;  /* batches of this epoch whose slots may be written */
-    bool busy, stop;  /* busy: the thread is writing batch `filled` */
-    atomic_bool halt; /* what the thread is writing is not wanted any more */
-    ag_error fault;   /* why batch `filled` cannot be had */
-    char message[DATA_MESSAGE];
-};
-
-static data_loader nil_loader = { .lent = -1 };
+static data_loader nil_loader;
 
 static bool loader_is_nil(const data_loader *loader)
 {
     return loader == NULL || loader == &nil_loader;
-}
-
-/* ---- slots ----------------------------------------------------------------------------------- */
-
-static ag_shape batch_shape(int64_t n, ag_shape sample)
-{
-    ag_shape shape = { .ndim = sample.ndim + 1, .size = { n } };
-    memcpy(shape.size + 1, sample.size, (size_t)sample.ndim * sizeof sample.size[0]);
-    return shape;
-}
-
-/* Makes sure that *t can be overwritten, and that handles of the batch that was in it are past: a
- * new leaf if something else still needs the old one, or the user made it require a gradient. NULL
- * after an error. */
-static char *leaf_prepare(ag_place where, ag_tensor *t, int64_t n, ag_shape sample, ag_dtype dtype)
-{
-    if (ag_is_alive(*t) && !ag_leaf_is_held(*t) && !ag_requires_grad_at(where, *t)) {
-        *t = ag_leaf_renew(*t);
-    } else {
-        ag_drop(t);
-        *t = ag_leaf_at(where, batch_shape(n, sample), dtype, false);
-    }
-    ag_leaf_raw raw;
-    return ag_leaf_raw_get(where, *t, &raw) ? raw.data : NULL;
-}
-
-static bool slot_prepare(ag_place where, data_loader *l, struct slot *slot)
-{
-    const data_set *set = l->set;
-    slot->x_data = leaf_prepare(where, &slot->x, slot->n, set->x_shape, set->x_dtype);
-    slot->y_data = slot->x_data != NULL
-                       ? leaf_prepare(where, &slot->y, slot->n, set->y_shape, set->y_dtype)
-                       : NULL;
-    return slot->y_data != NULL;
-}
-
-static int64_t slot_count(const data_loader *l)
-{
-    return l->ring + (l->tail ? 1 : 0);
-}
-
-static int64_t slot_of(const data_loader *l, int64_t k)
-{
-    return l->tail && k == l->batches - 1 ? l->ring : k % l->ring;
-}
-
-/* ---- reading a batch ------------------------------------------------------------------------- */
-
-/* Reads batch k into its slot, on whatever thread; stops early when halted. Messages go to
- * `message`. */
-static ag_error batch_fill(data_loader *l, int64_t k, char message[DATA_MESSAGE])
-{
-    struct slot *slot = &l->slots[slot_of(l, k)];
-    for (int64_t j = 0; j < slot->n && !atomic_load_explicit(&l->halt, memory_order_relaxed); j++) {
-        int64_t i = k * l->batch + j;
-        int64_t sample = l->order != NULL ? l->order[i] : i;
-        char reason[DATA_MESSAGE];
-        ag_error error =
-            data_set_copy_caught(l->set, l->epoch, sample, slot->x_data + (size_t)j * l->set->x_bytes,
-                                 slot->y_data + (size_t)j * l->set->y_bytes, reason);
-        if (error != AG_OK) {
-            snprintf(message, DATA_MESSAGE, "batch %" PRId64 ", sample %" PRId64 ": %.900s", k,
-                     sample, reason);
-            return error;
-        }
-    }
-    return AG_OK;
-}
-
-static void *thread_main(void *argument)
-{
-    data_loader *l = argument;
-    pthread_mutex_lock(&l->mutex);
-    while (!l->stop) {
-        if (l->fault != AG_OK || l->filled >= l->allowed) {
-            pthread_cond_wait(&l->work, &l->mutex);
-            continue;
-        }
-        int64_t k = l->filled;
-        l->busy = true;
-        pthread_mutex_unlock(&l->mutex);
-        ag_error fault = batch_fill(l, k, l->message);
-        pthread_mutex_lock(&l->mutex);
-        l->busy = false;
-        if (!atomic_load(&l->halt)) {
-            l->fault = fault;
-            l->filled += fault == AG_OK ? 1 : 0;
-        }
-        pthread_cond_signal(&l->ready);
-    }
-    pthread_mutex_unlock(&l->mutex);
-    return NULL;
-}
-
-/* Takes everything back from the thread: until epoch_begin() it touches nothing. */
-static void thread_pause(data_loader *l)
-{
-    pthread_mutex_lock(&l->mutex);
-    l->allowed = 0;
-    atomic_store(&l->halt, true);
-    while (l->busy) {
-        pthread_cond_wait(&l->ready, &l->mutex);
-    }
-    atomic_store(&l->halt, false);
-    pthread_mutex_unlock(&l->mutex);
 }
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -176,27 +32,64 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Draws the order and lets the thread begin with batch `first`. The thread must be paused or not started yet. */
-static bool epoch_begin(ag_place where, data_loader *l, int64_t first)
+/* ---- epochs ---------------------------------------------------------------------------------- */
+
+/* A sampler may write anything; raises if an index is not of the set. */
+static bool order_fits(ag_place where, const char *function, const data_loader *l)
 {
-    for (int64_t s = 0; s < slot_count(l); s++) {
-        if (!slot_prepare(where, l, &l->slots[s])) {
+    for (int64_t i = 0; i < l->count; i++) {
+        if (l->order[i] < 0 || l->order[i] >= l->set->n) {
+            ag_error_raise(where, AG_ERROR_INDEX,
+                           "%s: the sampler %s gave sample %" PRId64 " in place %" PRId64
+                           ", but the set has %" PRId64 " samples",
+                           function,
+                           l->sampler->type.name != NULL ? l->sampler->type.name : "without a name",
+                           l->order[i], i, l->set->n);
             return false;
         }
     }
+    return true;
+}
+
+static bool order_draw(ag_place where, const char *function, data_loader *l, int64_t epoch)
+{
+    if (l->order == NULL) {
+        return true;
+    }
+    const data_sampler_type *type = &l->sampler->type;
+    data_draw what = { l->set, epoch, l->batch, l->count };
+    ag_rng rng = l->rng;
+    ag_error error = type->draw(l->sampler->state, &what, type->random ? &rng : NULL, l->order);
+    if (error != AG_OK && ag_error_code() == AG_OK) {
+        ag_error_raise(where, error, "%s: the sampler %s gave %s without a message", function,
+                       type->name != NULL ? type->name : "without a name", ag_error_name(error));
+    }
+    if (ag_error_code() != AG_OK || !order_fits(where, function, l)) {
+        return false;
+    }
     l->epoch_rng = l->rng;
-    if (l->order != NULL) {
-        ag_rng_permutation(&l->rng, l->set->n, l->order);
+    l->rng = rng;
+    return true;
+}
+
+/* Lets an epoch whose order is known begin with batch `first`. The threads must be paused or not
+ * started yet. */
+static bool epoch_start(ag_place where, data_loader *l, int64_t first)
+{
+    pthread_mutex_lock(&l->mutex);
+    l->fault = AG_OK;
+    l->fault_batch = INT64_MAX;
+    pthread_mutex_unlock(&l->mutex);
+    for (int64_t s = 0; s < l->ring; s++) {
+        if (first + s >= l->batches) {
+            loader_slot_retire(loader_slot(l, first + s));
+        } else if (!loader_slot_prepare(where, l, first + s)) {
+            return false;
+        }
     }
     l->next = first;
-    l->lent = -1;
-    l->failed = l->over = l->resumed = false;
-    pthread_mutex_lock(&l->mutex);
-    l->filled = first;
-    l->fault = AG_OK;
-    l->allowed = smaller(l->batches, first + l->ahead + 1);
-    pthread_cond_signal(&l->work);
-    pthread_mutex_unlock(&l->mutex);
+    l->lent = l->failed = l->over = l->resumed = false;
+    loader_threads_begin(l, first);
     return true;
 }
 
@@ -207,110 +100,180 @@ data_loader_config data_loader_defaults(void)
     return (data_loader_config){ .made_by_defaults = MADE_BY_DEFAULTS, .batch = 1, .prefetch = 2 };
 }
 
+/* Whether a padding value can be written; raises if not. */
+static bool padding_fits(ag_place where, const char *what, double value, ag_dtype dtype)
+{
+    bool whole = dtype == AG_INT64 ? value >= -9e15 && value <= 9e15 : value >= 0 && value <= 255;
+    if (ag_dtype_is_float(dtype) || (whole && value == (double)(int64_t)value)) {
+        return true;
+    }
+    ag_error_raise(where, AG_ERROR_VALUE, "data_loader_new: %s of type %s cannot be padded with %g",
+                   what, ag_dtype_name(dtype), value);
+    return false;
+}
+
 /* Whether the arguments make sense; raises if not. */
 static bool config_fits(ag_place where, const data_set *set, const data_loader_config *config,
                         const ag_rng *rng)
 {
+    const char *function = "data_loader_new";
+    const data_sampler *sampler = config->sampler;
     if (config->made_by_defaults != MADE_BY_DEFAULTS) {
         ag_error_raise(where, AG_ERROR_VALUE,
-                       "data_loader_new: the config did not come from data_loader_defaults()");
+                       "%s: the config did not come from data_loader_defaults()", function);
     } else if (data_set_is_nil(set)) {
-        ag_error_raise(where, AG_ERROR_VALUE, "data_loader_new: there is no set");
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: there is no set", function);
     } else if (config->batch < 1) {
-        ag_error_raise(where, AG_ERROR_VALUE,
-                       "data_loader_new: batches cannot have %" PRId64 " samples", config->batch);
-    } else if (config->prefetch < 0 || config->prefetch > MOST_AHEAD) {
-        ag_error_raise(where, AG_ERROR_VALUE, "data_loader_new: prefetch must be 0 to %d, not %d",
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: batches cannot have %" PRId64 " samples",
+                       function, config->batch);
+    } else if (config->workers < 0 || config->workers > MOST_WORKERS) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: workers must be 0 to %d, not %d", function,
+                       MOST_WORKERS, config->workers);
+    } else if (config->prefetch < 1 || config->prefetch > MOST_AHEAD) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: prefetch must be 1 to %d, not %d", function,
                        MOST_AHEAD, config->prefetch);
-    } else if (config->shuffle && rng == NULL) {
+    } else if (config->workers > 0 && config->prefetch > MOST_SLOTS / config->workers) {
         ag_error_raise(where, AG_ERROR_VALUE,
-                       "data_loader_new: shuffling needs a generator, but it is NULL");
+                       "%s: %d workers with a prefetch of %d would prepare %d batches ahead; at "
+                       "most %d are",
+                       function, config->workers, config->prefetch,
+                       config->workers * config->prefetch, MOST_SLOTS);
+    } else if (sampler != NULL && config->shuffle) {
+        ag_error_raise(where, AG_ERROR_VALUE,
+                       "%s: the order comes from a sampler or from shuffling, not from both",
+                       function);
+    } else if (rng == NULL && (config->shuffle || (sampler != NULL && sampler->type.random))) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: %s needs a generator, but it is NULL", function,
+                       config->shuffle ? "shuffling" : "the sampler");
     } else if (set->n == 0) {
-        ag_error_raise(where, AG_ERROR_VALUE, "data_loader_new: the set has no samples");
-    } else if (config->drop_last && config->batch > set->n) {
-        ag_error_raise(where, AG_ERROR_VALUE,
-                       "data_loader_new: no batch is left: drop_last, batches of %" PRId64
-                       ", a set of %" PRId64 " samples",
-                       config->batch, set->n);
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: the set has no samples", function);
+    } else if (config->collate != NULL && config->collate->pads) {
+        return padding_fits(where, "inputs", config->collate->x_value, set->x_dtype) &&
+               (!set->y_varies ||
+                padding_fits(where, "targets", config->collate->y_value, set->y_dtype));
     } else {
         return true;
     }
     return false;
 }
 
-/* The memory of a loader whose thread does not run. */
+/* The memory of a loader whose threads do not run. */
 static void loader_release(data_loader *l)
 {
-    for (int64_t s = 0; l->slots != NULL && s < slot_count(l); s++) {
-        ag_drop(&l->slots[s].x);
-        ag_drop(&l->slots[s].y);
+    for (int64_t s = 0; l->slots != NULL && s < l->ring; s++) {
+        loader_slot_free(&l->slots[s]);
+        free(l->slots[s].sample);
     }
     pthread_cond_destroy(&l->ready);
     pthread_cond_destroy(&l->work);
     pthread_mutex_destroy(&l->mutex);
+    free(l->threads);
+    free(l->scratch.bytes);
     free(l->slots);
     free(l->order);
     data_set_free(l->set);
+    data_sampler_free(l->sampler);
+    data_collate_free(l->collate);
     free(l);
+}
+
+/* Room for the order and the slots; false after an error. */
+static bool loader_allocate(ag_place where, data_loader *l)
+{
+    bool good = true;
+    if (!l->sampler->in_order) {
+        l->order = (uint64_t)l->count <= SIZE_MAX / sizeof *l->order
+                       ? malloc((size_t)l->count * sizeof *l->order)
+                       : NULL;
+        good = l->order != NULL;
+    }
+    l->slots = good ? calloc((size_t)l->ring, sizeof *l->slots) : NULL;
+    good = l->slots != NULL;
+    bool listed = l->set->x_varies || l->set->y_varies || l->collate != NULL;
+    for (int64_t s = 0; s < l->ring && listed && good; s++) {
+        l->slots[s].sample =
+            malloc((size_t)smaller(l->batch, l->count) * sizeof *l->slots[s].sample);
+        good = l->slots[s].sample != NULL;
+    }
+    if (!good) {
+        ag_error_raise(where, AG_ERROR_MEMORY,
+                       "data_loader_new: out of memory for the order of %" PRId64 " samples",
+                       l->count);
+    }
+    return good;
 }
 
 /* Counts batches and makes room; false after an error. */
 static bool loader_lay_out(ag_place where, data_loader *l, const data_loader_config *config)
 {
-    int64_t n = l->set->n, full = n / config->batch;
-    l->tail = !config->drop_last && n % config->batch != 0;
+    int64_t n = l->sampler->count > 0 ? l->sampler->count : l->set->n, full = n / config->batch;
+    bool tail = !config->drop_last && n % config->batch != 0;
+    l->count = n;
     l->batch = config->batch;
-    l->batches = full + (l->tail ? 1 : 0);
-    l->samples = l->tail ? n : full * config->batch;
-    bool quick = l->set->quick && (uint64_t)smaller(l->batch, n) <=
-                                      QUICK_BYTES / (l->set->x_bytes + l->set->y_bytes);
-    l->ahead = quick ? 0 : smaller(config->prefetch, l->batches);
-    l->ring = smaller(full, l->ahead + 1);
-    l->slots = calloc((size_t)slot_count(l), sizeof *l->slots);
-    l->order = config->shuffle && (uint64_t)n <= SIZE_MAX / sizeof *l->order
-                   ? malloc((size_t)n * sizeof *l->order)
-                   : NULL;
-    if (l->slots == NULL || (config->shuffle && l->order == NULL)) {
-        ag_error_raise(where, AG_ERROR_MEMORY,
-                       "data_loader_new: out of memory for the order of %" PRId64 " samples", n);
+    l->batches = full + (tail ? 1 : 0);
+    l->samples = tail ? n : full * config->batch;
+    if (l->batches == 0) {
+        ag_error_raise(where, AG_ERROR_VALUE,
+                       "data_loader_new: no batch is left: drop_last, batches of %" PRId64
+                       ", a set of %" PRId64 " samples",
+                       config->batch, n);
         return false;
     }
-    for (int64_t s = 0; s < slot_count(l); s++) {
-        l->slots[s].n = s < l->ring ? l->batch : n % config->batch;
-    }
-    return true;
+    bool quick = l->set->quick && (l->collate == NULL || l->collate->pads) &&
+                 (uint64_t)smaller(l->batch, n) <= QUICK_BYTES / (l->set->x_bytes + l->set->y_bytes);
+    l->workers = quick ? 0 : (int)smaller(config->workers, l->batches);
+    l->ahead = smaller((int64_t)l->workers * config->prefetch, l->batches);
+    l->ring = smaller(l->batches, l->ahead + 1);
+    return loader_allocate(where, l);
 }
 
-data_loader *data_loader_new_at(ag_place where, data_set *set, data_loader_config config,
-                                ag_rng *rng)
+/* A loader that has taken its parts, but does nothing yet. */
+static data_loader *loader_alloc(ag_place where, data_set *set, const data_loader_config *config)
 {
-    if (ag_error_code() != AG_OK || !config_fits(where, set, &config, rng)) {
-        data_set_free(set);
-        return &nil_loader;
-    }
     data_loader *l = calloc(1, sizeof *l);
     if (l == NULL) {
-        data_set_free(set);
         ag_error_raise(where, AG_ERROR_MEMORY, "data_loader_new: out of memory");
-        return &nil_loader;
+        return NULL;
     }
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->work, NULL);
     pthread_cond_init(&l->ready, NULL);
     l->set = set;
+    l->sampler = config->sampler != NULL ? config->sampler : data_sampler_plain(config->shuffle);
+    l->collate = config->collate;
+    return l;
+}
+
+data_loader *data_loader_new_at(ag_place where, data_set *set, data_loader_config config,
+                                ag_rng *rng)
+{
+    data_loader *l = NULL;
+    if (ag_error_code() == AG_OK && config_fits(where, set, &config, rng)) {
+        l = loader_alloc(where, set, &config);
+    }
+    if (l == NULL) {
+        data_set_free(set);
+        if (config.made_by_defaults == MADE_BY_DEFAULTS) { /* else these may be anything */
+            data_sampler_free(config.sampler);
+            data_collate_free(config.collate);
+        }
+        return &nil_loader;
+    }
     if (rng != NULL) {
-        l->rng = ag_rng_split(rng);
+        l->rng = l->epoch_rng = ag_rng_split(rng);
     }
     ag_place before = ag_caller_set(where);
-    bool good = loader_lay_out(where, l, &config) && epoch_begin(where, l, 0);
+    bool good = loader_lay_out(where, l, &config) &&
+                order_draw(where, "data_loader_new", l, 0) && epoch_start(where, l, 0);
     ag_caller_set(before);
-    if (good && l->ahead > 0) {
-        int reason = pthread_create(&l->thread, NULL, thread_main, l);
+    if (good && l->workers > 0) {
+        int reason = loader_threads_start(l);
         if (reason != 0) {
             ag_error_raise(
                 where, AG_ERROR_STATE,
-                "data_loader_new: cannot start a thread: %s (with prefetch = 0 none is needed)",
+                "data_loader_new: cannot start a thread: %s (with workers = 0 none is needed)",
                 strerror(reason));
+            loader_threads_end(l);
             good = false;
         }
     }
@@ -326,14 +289,7 @@ void data_loader_free(data_loader *loader)
     if (loader_is_nil(loader)) {
         return;
     }
-    if (loader->ahead > 0) {
-        pthread_mutex_lock(&loader->mutex);
-        loader->stop = true;
-        atomic_store(&loader->halt, true);
-        pthread_cond_signal(&loader->work);
-        pthread_mutex_unlock(&loader->mutex);
-        pthread_join(loader->thread, NULL);
-    }
+    loader_threads_end(loader);
     loader_release(loader);
 }
 
@@ -353,66 +309,72 @@ void data_loader_rewind(data_loader *loader)
         loader->resumed = false;
         return;
     }
-    thread_pause(loader);
-    if (!epoch_begin(ag_caller(), loader, 0)) {
-        loader->next = loader->batches; /* nothing can be lent; the next rewind tries again */
+    loader_threads_pause(loader);
+    ag_place where = ag_caller();
+    if (order_draw(where, "data_loader_rewind", loader, loader->epoch + 1)) {
+        loader->epoch++;
+        if (epoch_start(where, loader, 0)) {
+            return;
+        }
     }
+    for (int64_t s = 0; s < loader->ring; s++) {
+        loader_slot_retire(&loader->slots[s]);
+    }
+    loader->next = loader->batches; /* nothing can be lent; the next rewind tries again */
+    loader->lent = false;
 }
 
-/* Waits for batch `next` or reads it here; false if it cannot be had. */
-static bool batch_await(data_loader *l)
+/* What was lent is past, and its slot is for the batch that comes into it next. False after an
+ * error: it is still lent, and the next call tries again. */
+static bool take_back(ag_place where, data_loader *l)
 {
-    if (l->ahead == 0) {
-        if (l->fault == AG_OK) {
-            l->fault = batch_fill(l, l->next, l->message);
-        }
-        return l->fault == AG_OK;
+    int64_t then = l->next - 1 + l->ring;
+    if (then >= l->batches) {
+        loader_slot_retire(loader_slot(l, then));
+    } else if (!loader_slot_prepare(where, l, then)) {
+        return false;
     }
-    pthread_mutex_lock(&l->mutex);
-    int64_t allowed = smaller(l->batches, l->next + l->ahead + 1);
-    if (allowed > l->allowed) {
-        l->allowed = allowed;
-        pthread_cond_signal(&l->work);
-    }
-    while (l->filled <= l->next && l->fault == AG_OK) {
-        pthread_cond_wait(&l->ready, &l->mutex);
-    }
-    bool good = l->filled > l->next;
-    pthread_mutex_unlock(&l->mutex);
-    return good;
+    l->lent = false;
+    return true;
 }
 
 static bool batch_lend(ag_place where, data_loader *l, data_batch *batch)
 {
-    if (l->lent >= 0) {
-        if (!slot_prepare(where, l, &l->slots[l->lent])) {
-            return false; /* still lent: the next call tries again */
-        }
-        l->lent = -1;
+    if (l->lent && !take_back(where, l)) {
+        return false;
     }
     l->resumed = false;
     if (l->next >= l->batches) {
         l->over = true;
         return false;
     }
-    if (!batch_await(l)) {
+    if (!loader_await(l)) {
         l->failed = true;
         ag_error_raise(where, l->fault, "data_loader_next: %s", l->message);
         return false;
     }
-    l->lent = slot_of(l, l->next);
-    struct slot *slot = &l->slots[l->lent];
-    ag_leaf_changed(slot->x);
-    ag_leaf_changed(slot->y);
-    *batch = (data_batch){ slot->x, slot->y, slot->n, l->next };
+    struct slot *slot = loader_slot(l, l->next);
+    for (int t = 0; t < BATCH_TENSORS; t++) {
+        if (!ag_is_none(slot->tensor[t])) {
+            ag_leaf_changed(slot->tensor[t]);
+        }
+    }
+    *batch = (data_batch){ .x = slot->tensor[0],
+                           .y = slot->tensor[1],
+                           .n = slot->n,
+                           .index = l->next,
+                           .x_lengths = slot->tensor[2],
+                           .y_lengths = slot->tensor[3] };
+    memcpy(batch->more, slot->tensor + 4, sizeof batch->more);
     l->next++;
+    l->lent = true;
     return true;
 }
 
 bool data_loader_next_at(ag_place where, data_loader *loader, data_batch *batch)
 {
     if (batch != NULL) {
-        *batch = (data_batch){ AG_NIL, AG_NIL, 0, 0 };
+        *batch = (data_batch){ .x = AG_NIL, .y = AG_NIL };
     }
     if (loader == NULL || batch == NULL) {
         ag_error_raise(where, AG_ERROR_VALUE, "data_loader_next: the %s is NULL",
@@ -431,7 +393,7 @@ bool data_loader_next_at(ag_place where, data_loader *loader, data_batch *batch)
 /* ---- position -------------------------------------------------------------------------------- */
 
 /* What has been read of the epoch is not kept: its order is drawn again, from where the generator
- * stood before it. */
+ * stood before it, unless the sampler has a memory of its own. */
 static void loader_visit(void *object, ag_state_visitor *v)
 {
     data_loader *l = object;
@@ -440,25 +402,48 @@ static void loader_visit(void *object, ag_state_visitor *v)
                        "data_loader_stateful: the loader is nil: making it failed");
         return;
     }
-    int64_t next = l->next;
+    const data_sampler_type *sampler = &l->sampler->type;
+    int64_t next = l->next, epoch = l->epoch;
     bool over = l->over;
-    ag_rng rng = l->epoch_rng;
+    ag_rng rng = l->epoch_rng, after = l->rng;
+    if (ag_state_loading(v)) {
+        loader_threads_pause(l);
+    }
     ag_state_same_int64(v, "set_size", l->set->n);
     ag_state_same_int64(v, "batch", l->batch);
     ag_state_same_int64(v, "batches", l->batches);
-    ag_state_same_int64(v, "shuffle", l->order != NULL);
+    ag_state_same_int64(v, "samples", l->count);
+    ag_state_same_text(v, "sampler", sampler->name != NULL ? sampler->name : "");
     ag_state_int64_in(v, "next", &next, 0, l->batches);
+    ag_state_int64_in(v, "epoch", &epoch, 0, INT64_MAX - 1);
     ag_state_bool(v, "over", &over);
     ag_state_rng(v, "rng", &rng);
-    if (ag_state_loading(v)) {
-        thread_pause(l);
-        l->rng = rng;
-        if (epoch_begin(ag_caller(), l, next)) {
-            l->over = over;
-            l->resumed = !over && next > 0;
-        } else {
-            l->next = l->batches;
-        }
+    if (sampler->visit != NULL) {
+        ag_state_rng(v, "rng_after", &after);
+        ag_state_array(v, "order", l->order, AG_INT64, AG_SHAPE(l->count));
+        ag_state_group_begin(v, "sampler_state");
+        sampler->visit(l->sampler->state, v);
+        ag_state_group_end(v);
+    }
+    if (!ag_state_loading(v)) {
+        return;
+    }
+    const char *function = "data_loader_stateful";
+    ag_place where = ag_caller();
+    l->rng = rng;
+    l->epoch = epoch;
+    bool good = sampler->visit == NULL ? order_draw(where, function, l, epoch)
+                                       : order_fits(where, function, l);
+    if (sampler->visit != NULL) {
+        l->epoch_rng = rng;
+        l->rng = after;
+    }
+    if (good && epoch_start(where, l, next)) {
+        l->over = over;
+        l->resumed = !over && next > 0;
+    } else {
+        l->next = l->batches;
+        l->lent = false;
     }
 }
 

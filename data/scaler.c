@@ -236,6 +236,11 @@ static bool fit_begin(struct fit *f)
                                                : "the set to be fitted on has no samples");
         return false;
     }
+    if (f->config.targets ? f->set->y_varies : f->set->x_varies) {
+        ag_error_raise(f->where, AG_ERROR_SHAPE, "%s: the %s vary in length: they have no features",
+                       f->function, f->config.targets ? "targets" : "inputs");
+        return false;
+    }
     ag_shape shape = f->config.targets ? f->set->y_shape : f->set->x_shape;
     ag_dtype dtype = f->config.targets ? f->set->y_dtype : f->set->x_dtype;
     if (!ag_dtype_is_float(dtype)) {

@@ -72,6 +72,12 @@ static data_set *set_make(ag_place where, const char *function, const data_set_t
     if (y_bytes == 0) {
         return &nil_set;
     }
+    if ((type->x_length != NULL && x_shape.ndim == 0) ||
+        (type->y_length != NULL && y_shape.ndim == 0)) {
+        ag_error_raise(where, AG_ERROR_SHAPE,
+                       "%s: samples of shape () cannot vary in length", function);
+        return &nil_set;
+    }
     data_set *set = malloc(sizeof *set);
     if (set == NULL) {
         ag_error_raise(where, AG_ERROR_MEMORY, "%s: out of memory", function);
@@ -89,6 +95,8 @@ static data_set *set_make(ag_place where, const char *function, const data_set_t
     set->y_bytes = y_bytes;
     set->quick = false;
     set->info = NULL;
+    set->x_varies = type->x_length != NULL;
+    set->y_varies = type->y_length != NULL;
     return set;
 }
 
@@ -171,6 +179,27 @@ ag_dtype data_set_y_dtype(const data_set *set)
     return set == NULL ? nil_set.y_dtype : set->y_dtype;
 }
 
+static int64_t first_size(ag_shape shape)
+{
+    return shape.ndim > 0 ? shape.size[0] : 1;
+}
+
+int64_t data_set_x_length(const data_set *set, int64_t i)
+{
+    if (data_set_is_nil(set) || i < 0 || i >= set->n) {
+        return 0;
+    }
+    return set->x_varies ? set->type.x_length(set->state, i) : first_size(set->x_shape);
+}
+
+int64_t data_set_y_length(const data_set *set, int64_t i)
+{
+    if (data_set_is_nil(set) || i < 0 || i >= set->n) {
+        return 0;
+    }
+    return set->y_varies ? set->type.y_length(set->state, i) : first_size(set->y_shape);
+}
+
 /* One sample into x and y, neither NULL, i in range. While it runs, errors are captured: nobody can
  * clear them. */
 ag_error data_set_copy(data_set *set, int64_t epoch, int64_t i, void *x, void *y)
@@ -229,6 +258,12 @@ static ag_error read_sample(ag_place where, const char *function, data_set *set,
         }
     }
     char *y_unwanted = x == NULL ? (char *)unwanted + set->x_bytes : unwanted;
+    if (x != NULL && set->x_varies) {
+        memset(x, 0, set->x_bytes);
+    }
+    if (y != NULL && set->y_varies) {
+        memset(y, 0, set->y_bytes);
+    }
     ag_place before = ag_caller_set(where);
     char message[DATA_MESSAGE];
     ag_error error = data_set_copy_caught(set, epoch, i, x != NULL ? x : unwanted,
@@ -267,6 +302,16 @@ ag_error data_set_tensors_at(ag_place where, data_set *set, ag_tensor *x, ag_ten
         return ag_error_raise(where, AG_ERROR_VALUE, "data_set_tensors: %s",
                               data_set_is_nil(set) ? "there is no set" : "the set has no samples");
     }
+    for (int64_t i = 0; i < set->n && (set->x_varies || set->y_varies); i++) {
+        if (data_set_x_length(set, i) != first_size(set->x_shape) ||
+            data_set_y_length(set, i) != first_size(set->y_shape)) {
+            return ag_error_raise(where, AG_ERROR_SHAPE,
+                                  "data_set_tensors: sample %" PRId64
+                                  " is shorter than others: a loader with data_collate_pad() "
+                                  "makes batches of such samples",
+                                  i);
+        }
+    }
     xs = ag_leaf_at(where, stacked(set->n, set->x_shape), set->x_dtype, false);
     ys = ag_leaf_at(where, stacked(set->n, set->y_shape), set->y_dtype, false);
     char *x_data = ag_data_mut_at(where, xs), *y_data = ag_data_mut_at(where, ys);
@@ -286,7 +331,7 @@ ag_error data_set_tensors_at(ag_place where, data_set *set, ag_tensor *x, ag_ten
 
 int64_t *data_set_labels(ag_place where, const char *function, data_set *set)
 {
-    if (ag_shape_numel(set->y_shape) != 1 ||
+    if (ag_shape_numel(set->y_shape) != 1 || set->y_varies ||
         (set->y_dtype != AG_INT64 && set->y_dtype != AG_UINT8)) {
         char text[AG_SHAPE_TEXT];
         ag_error_raise(
@@ -479,6 +524,18 @@ static ag_error subset_read(void *state, int64_t epoch, int64_t i, void *x, void
     return data_set_copy(self->of, epoch, self->indices[i], x, y);
 }
 
+static int64_t subset_x_length(void *state, int64_t i)
+{
+    struct subset *self = state;
+    return data_set_x_length(self->of, self->indices[i]);
+}
+
+static int64_t subset_y_length(void *state, int64_t i)
+{
+    struct subset *self = state;
+    return data_set_y_length(self->of, self->indices[i]);
+}
+
 static void subset_release(void *state)
 {
     struct subset *self = state;
@@ -511,8 +568,11 @@ data_set *data_subset_make(ag_place where, const char *function, data_set *set, 
     }
     self->of = data_set_share(set);
     self->indices = copy;
-    data_set *part = data_set_make(where, function, &subset_type, self, n, set->x_shape,
-                                   set->x_dtype, set->y_shape, set->y_dtype);
+    data_set_type type = subset_type;
+    type.x_length = set->x_varies ? subset_x_length : NULL;
+    type.y_length = set->y_varies ? subset_y_length : NULL;
+    data_set *part = data_set_make(where, function, &type, self, n, set->x_shape, set->x_dtype,
+                                   set->y_shape, set->y_dtype);
     if (!data_set_is_nil(part)) {
         part->quick = set->quick;
         part->info = data_info_share(set->info);

@@ -1,9 +1,11 @@
 # shellcheck shell=bash
 # What has to be installed, in one place for all scripts. To be sourced; defines require_packages.
 
-packages_build=(gcc libc6-dev meson ninja-build pkg-config libblis-serial-dev zlib1g-dev libpng-dev libjansson-dev
+packages_build=(gcc libc6-dev meson ninja-build pkg-config libblis-serial-dev zlib1g-dev libpng-dev libjansson-dev libzip-dev
     libcairo2-dev)
 packages_tests=(check g++ clang libomp-dev shellcheck)
+# Without these some tests say that they skip; installed where the system has them.
+packages_tests_wished=(chromium)
 
 # The same on a system without apt: commands and pkg-config names to look for.
 probes_build=("command cc" "command meson" "command ninja" "command pkg-config" "header blis.h" "library zlib"
@@ -41,6 +43,14 @@ packages_apt() {
     rm -f "$log"
 }
 
+packages_wish() {
+    local lacking
+    mapfile -t lacking < <(packages_lacking "${packages_tests_wished[@]}")
+    if [[ ${#lacking[@]} -gt 0 ]] && ! packages_apt "${lacking[@]}"; then
+        printf 'going on without %s\n' "${lacking[*]}"
+    fi
+}
+
 packages_probe() {
     local kind=$1 name=$2
     case $kind in
@@ -66,6 +76,9 @@ require_packages() {
         mapfile -t lacking < <(packages_lacking "${wanted[@]}")
         if [[ ${#lacking[@]} -gt 0 ]]; then
             packages_apt "${lacking[@]}"
+        fi
+        if [[ $1 == tests ]]; then
+            packages_wish
         fi
         return
     fi

@@ -82,7 +82,6 @@ static nn_module *train(const struct sweep *sweep, struct run *run)
     data_loader_config config = data_loader_defaults();
     config.batch = sweep->options->batch;
     config.shuffle = true;
-    config.prefetch = 0; /* the processors have enough to do */
     data_loader *batches = data_loader_new(data_set_share(sweep->train), config, &rng);
     nn_module *net = new_network(run->width);
     nn_init(net, &rng);

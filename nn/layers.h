@@ -27,6 +27,22 @@ AG_API nn_conv2d_config nn_conv2d_defaults(int64_t in, int64_t out, int64_t kern
 /* nn_conv2d() with a configuration. */
 AG_API nn_module *nn_conv2d_with(nn_conv2d_config config);
 
+/* ag_conv_transpose2d() as a layer: x (N,in,H,W)   weight (in,out/groups,kh,kw)   bias (out)   y (N,out,OH,OW),
+ * OH = (H - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1. Both start as U(-b, b), b = 1/sqrt(out/groups kh kw). */
+AG_API nn_module *nn_conv_transpose2d(int64_t in, int64_t out, int64_t kernel);
+
+typedef struct nn_conv_transpose2d_config {
+    uint32_t made_by_defaults;
+    int64_t in, out;
+    int64_t kernel[2];
+    bool bias;                       /* default true */
+    ag_conv_transpose2d_config conv; /* stride, paddings, dilation, groups */
+} nn_conv_transpose2d_config;
+
+AG_API nn_conv_transpose2d_config nn_conv_transpose2d_defaults(int64_t in, int64_t out, int64_t kernel);
+/* nn_conv_transpose2d() with a configuration. */
+AG_API nn_module *nn_conv_transpose2d_with(nn_conv_transpose2d_config config);
+
 /* ag_max_pool2d(), ag_avg_pool2d() and ag_adaptive_avg_pool2d() as layers; a square kernel, moved by its own length. */
 AG_API nn_module *nn_max_pool2d(int64_t kernel);
 AG_API nn_module *nn_max_pool2d_with(ag_pool2d_config config);
@@ -35,6 +51,8 @@ AG_API nn_module *nn_avg_pool2d_with(ag_pool2d_config config);
 AG_API nn_module *nn_adaptive_avg_pool2d(int64_t h, int64_t w);
 
 AG_API nn_module *nn_flatten(void); /* (N,…) -> (N, the rest) */
+/* ag_unflatten() as a layer: dimension `dim` (of x, batch included) takes the shape `sizes`; one of them may be -1. */
+AG_API nn_module *nn_unflatten(int dim, ag_shape sizes);
 AG_API nn_module *nn_identity(void); /* y = x */
 AG_API nn_module *nn_dropout(double p); /* in training, 0 with probability p, else x / (1 - p) */
 
@@ -70,12 +88,15 @@ AG_API nn_module *nn_sequential_child(nn_module *sequential, int64_t i); /* borr
 #define nn_linear_no_bias(...) AG_NOTING(nn_linear_no_bias(__VA_ARGS__))
 #define nn_conv2d(...) AG_NOTING(nn_conv2d(__VA_ARGS__))
 #define nn_conv2d_with(...) AG_NOTING(nn_conv2d_with(__VA_ARGS__))
+#define nn_conv_transpose2d(...) AG_NOTING(nn_conv_transpose2d(__VA_ARGS__))
+#define nn_conv_transpose2d_with(...) AG_NOTING(nn_conv_transpose2d_with(__VA_ARGS__))
 #define nn_max_pool2d(...) AG_NOTING(nn_max_pool2d(__VA_ARGS__))
 #define nn_max_pool2d_with(...) AG_NOTING(nn_max_pool2d_with(__VA_ARGS__))
 #define nn_avg_pool2d(...) AG_NOTING(nn_avg_pool2d(__VA_ARGS__))
 #define nn_avg_pool2d_with(...) AG_NOTING(nn_avg_pool2d_with(__VA_ARGS__))
 #define nn_adaptive_avg_pool2d(...) AG_NOTING(nn_adaptive_avg_pool2d(__VA_ARGS__))
 #define nn_flatten() AG_NOTING(nn_flatten())
+#define nn_unflatten(...) AG_NOTING(nn_unflatten(__VA_ARGS__))
 #define nn_identity() AG_NOTING(nn_identity())
 #define nn_dropout(...) AG_NOTING(nn_dropout(__VA_ARGS__))
 #define nn_batch_norm1d(...) AG_NOTING(nn_batch_norm1d(__VA_ARGS__))

@@ -5,6 +5,7 @@
 #include "module.h"
 #include "init.h"
 #include "layers.h"
+#include "load.h"
 #include "recurrent.h"
 #include "distribution.h"
 

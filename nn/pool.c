@@ -147,7 +147,7 @@ nn_module *nn_adaptive_avg_pool2d(int64_t h, int64_t w)
     return m;
 }
 
-/* ---- flatten and identity -------------------------------------------------------------------- */
+/* ---- flatten, unflatten and identity -------------------------------------------------------------------- */
 
 static ag_tensor flatten_forward(nn_module *m, ag_tensor x)
 {
@@ -165,6 +165,41 @@ static const nn_module_type flatten_type = {
 nn_module *nn_flatten(void)
 {
     return nn_module_new(&flatten_type);
+}
+
+struct nn_unflatten {
+    nn_module base;
+    int dim;
+    ag_shape sizes;
+};
+
+static ag_tensor unflatten_forward(nn_module *m, ag_tensor x)
+{
+    const struct nn_unflatten *self = (const struct nn_unflatten *)m;
+    return ag_unflatten(x, self->dim, self->sizes);
+}
+
+static void unflatten_describe(const nn_module *m, char *text, size_t bytes)
+{
+    const struct nn_unflatten *self = (const struct nn_unflatten *)m;
+    char sizes[AG_SHAPE_TEXT];
+    snprintf(text, bytes, "dim=%d, unflattened_size=%s", self->dim, ag_shape_format(self->sizes, sizes, sizeof(sizes)));
+}
+
+static const nn_module_type unflatten_type = {
+    .size = sizeof(nn_module_type),
+    .name = "Unflatten",
+    .instance_size = sizeof(struct nn_unflatten),
+    .forward = unflatten_forward,
+    .describe = unflatten_describe,
+};
+
+nn_module *nn_unflatten(int dim, ag_shape sizes)
+{
+    nn_module *m = nn_module_new(&unflatten_type);
+    ((struct nn_unflatten *)m)->dim = dim;
+    ((struct nn_unflatten *)m)->sizes = sizes;
+    return m;
 }
 
 static ag_tensor identity_forward(nn_module *m, ag_tensor x)

@@ -21,12 +21,21 @@ struct optim_run {
     void *state[OPTIM_MAX_STATES];
 };
 
+/* What a value may be. */
+enum optim_range {
+    OPTIM_FINITE,
+    OPTIM_NOT_NEGATIVE, /* finite and >= 0 */
+    OPTIM_FRACTION      /* in [0, 1) */
+};
+
 /* One way to update. Everything that differs between optimizers stands here. */
 struct optim_rule {
     const char *name;          /* "optim_sgd": the call that makes it, for messages */
     uint32_t made_by_defaults; /* what the defaults function writes into its configs */
     size_t config_bytes;
     size_t lr_offset; /* of the double `lr` in the config */
+    size_t momentum_offset; /* of what a cycle of the momentum moves; 0: there is none */
+    enum optim_range momentum_range;
     /* Raises and returns false if a value is not allowed. */
     bool (*check)(ag_place where, const char *function, const void *config);
     /* Lists every field of the config but made_by_defaults, with optim_visit() and ag_state_bool(). */
@@ -47,11 +56,6 @@ struct optim_rule {
 optim *optim_make(ag_place where, const struct optim_rule *rule, ag_list *parameters,
                   const void *config);
 
-enum optim_range {
-    OPTIM_FINITE,
-    OPTIM_NOT_NEGATIVE, /* finite and >= 0 */
-    OPTIM_FRACTION      /* in [0, 1) */
-};
 /* Raises and returns false if a config's value is outside the range. */
 bool optim_check(ag_place where, const char *function, const char *field, double value,
                  enum optim_range range);
@@ -76,6 +80,8 @@ struct optim_group {
     size_t state_bytes;
     int64_t count;
     struct optim_parameter *parameters;
+    bool scheduled;    /* a schedule was made: initial_lr holds */
+    double initial_lr; /* the rate that schedules start from */
 };
 
 struct optim {
@@ -94,6 +100,19 @@ static inline bool optim_moves(const struct optim_parameter *p)
 {
     return p->raw.requires_grad && p->raw.grad != NULL;
 }
+
+/* The places of a group's learning rate and of its momentum; the latter is NULL if the rule has none. */
+static inline double *optim_group_lr(const optim *o, int group)
+{
+    return (double *)((char *)o->groups[group].config + o->rule->lr_offset);
+}
+static inline double *optim_group_momentum(const optim *o, int group)
+{
+    size_t offset = o->rule->momentum_offset;
+    return offset == 0 ? NULL : (double *)((char *)o->groups[group].config + offset);
+}
+/* Room for the state that the group needs once its momentum is not zero; false after raising. */
+bool optim_reserve_momentum(ag_place where, const char *function, optim *o, int group);
 
 /* Work is split in pieces of fixed size, so that the bits do not depend on the number of threads.
  * Below OPTIM_PARALLEL elements starting threads costs more than it saves. */

@@ -301,32 +301,90 @@ int optim_group_count(const optim *o)
     return o == NULL ? 0 : o->group_count;
 }
 
-/* The place of a group's learning rate; NULL after an error. */
-static double *group_lr(const char *function, const optim *o, int group)
+/* Whether the optimizer can be used and has that group; raises if not. */
+static bool has_group(const char *function, const optim *o, int group)
 {
     if (!optim_usable(ag_caller(), function, o)) {
-        return NULL;
+        return false;
     }
     if (group < 0 || group >= o->group_count) {
         ag_error_raise(ag_caller(), AG_ERROR_INDEX, "%s: group %d of an optimizer with %d group%s",
                        function, group, o->group_count, o->group_count == 1 ? "" : "s");
-        return NULL;
+        return false;
     }
-    return (double *)((char *)o->groups[group].config + o->rule->lr_offset);
+    return true;
 }
 
 double optim_lr(const optim *o, int group)
 {
-    const double *lr = group_lr("optim_lr", o, group);
-    return lr == NULL ? NAN : *lr;
+    return has_group("optim_lr", o, group) ? *optim_group_lr(o, group) : NAN;
 }
 
 void optim_set_lr(optim *o, int group, double lr)
 {
-    double *slot = group_lr("optim_set_lr", o, group);
-    if (slot != NULL && optim_check(ag_caller(), "optim_set_lr", "lr", lr, OPTIM_NOT_NEGATIVE)) {
-        *slot = lr;
+    if (has_group("optim_set_lr", o, group) &&
+        optim_check(ag_caller(), "optim_set_lr", "lr", lr, OPTIM_NOT_NEGATIVE)) {
+        *optim_group_lr(o, group) = lr;
     }
+}
+
+/* The place of a group's momentum; NULL after an error. */
+static double *momentum_of(const char *function, const optim *o, int group)
+{
+    if (!has_group(function, o, group)) {
+        return NULL;
+    }
+    double *slot = optim_group_momentum(o, group);
+    if (slot == NULL) {
+        ag_error_raise(ag_caller(), AG_ERROR_STATE, "%s: %s has no momentum", function, o->rule->name);
+    }
+    return slot;
+}
+
+double optim_momentum(const optim *o, int group)
+{
+    const double *slot = momentum_of("optim_momentum", o, group);
+    return slot == NULL ? NAN : *slot;
+}
+
+void optim_set_momentum(optim *o, int group, double momentum)
+{
+    const char *function = "optim_set_momentum";
+    double *slot = momentum_of(function, o, group);
+    if (slot != NULL &&
+        optim_check(ag_caller(), function, "momentum", momentum, o->rule->momentum_range) &&
+        (momentum == 0 || optim_reserve_momentum(ag_caller(), function, o, group))) {
+        *slot = momentum;
+    }
+}
+
+bool optim_reserve_momentum(ag_place where, const char *function, optim *o, int number)
+{
+    struct optim_group *group = &o->groups[number];
+    double *slot = optim_group_momentum(o, number), before = *slot;
+    *slot = before > 0 ? before : 0.5; /* any but 0 */
+    int states = o->rule->states(group->config);
+    *slot = before;
+    size_t held = group->state_bytes * (size_t)group->states;
+    size_t bytes = group->state_bytes * (size_t)states;
+    if (states <= group->states) {
+        return true;
+    }
+    if (bytes > 0) {
+        char *state = aligned_alloc(64, bytes);
+        if (state == NULL) {
+            ag_error_raise(where, AG_ERROR_MEMORY, "%s: no memory for %zu bytes of state", function, bytes);
+            return false;
+        }
+        if (held > 0) {
+            memcpy(state, group->state, held);
+        }
+        memset(state + held, 0, bytes - held); /* a momentum is the last of a rule's states */
+        free(group->state);
+        group->state = state;
+    }
+    group->states = states;
+    return true;
 }
 
 void optim_free(optim *o)

@@ -78,6 +78,9 @@ AG_API int optim_group_count(const optim *o); /* number of parameter groups */
 /* The learning rate of a group. */
 AG_API double optim_lr(const optim *o, int group);
 AG_API void optim_set_lr(optim *o, int group, double lr);
+/* The momentum of a group: of SGD and RMSprop what their config calls so, of Adam and AdamW beta1. */
+AG_API double optim_momentum(const optim *o, int group);
+AG_API void optim_set_momentum(optim *o, int group, double momentum);
 
 /* Forgets all gradients (PyTorch's set_to_none). */
 AG_API void optim_zero_grad(optim *o);
@@ -102,6 +105,8 @@ AG_API void optim_free(optim *o); /* NULL is fine */
 #ifndef WENGERT_INTERNAL
 #define optim_lr(...) AG_NOTING(optim_lr(__VA_ARGS__))
 #define optim_set_lr(...) AG_NOTING(optim_set_lr(__VA_ARGS__))
+#define optim_momentum(...) AG_NOTING(optim_momentum(__VA_ARGS__))
+#define optim_set_momentum(...) AG_NOTING(optim_set_momentum(__VA_ARGS__))
 #define optim_zero_grad(...) AG_NOTING(optim_zero_grad(__VA_ARGS__))
 #define optim_clip_grad_norm(...) AG_NOTING(optim_clip_grad_norm(__VA_ARGS__))
 #define optim_clip_grad_value(...) AG_NOTING(optim_clip_grad_value(__VA_ARGS__))

@@ -282,7 +282,8 @@ static void gelu_tanh_backward(ag_sweep *s)
 }
 
 AG_OP(gelu_tanh){ELEMENTWISE(gelu_tanh, 1, AG_SAVE_INPUT(0)), .formula = "y = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))",
-                 .derivative = "dx = dy ((1 + t)/2 + x/2 (1 - t^2) du/dx)", FLOAT_LOOPS(gelu_tanh)};
+                 .derivative = "dx = dy ((1 + t)/2 + x/2 (1 - t^2) sqrt(2/pi) (1 + 0.134145 x^2)), "
+                               "t = tanh(sqrt(2/pi) (x + 0.044715 x^3))", FLOAT_LOOPS(gelu_tanh)};
 UNARY_FUNCTION(gelu_tanh)
 
 #ifdef WENGERT_SAMPLES

@@ -254,11 +254,11 @@ static void minimum_backward(ag_sweep *s)
 }
 
 AG_OP(maximum){ELEMENTWISE(maximum, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .formula = "y = max(a, b)",
-               .derivative = "da = dy ([a > b] + [a = b]/2), db likewise", FLOAT_LOOPS(maximum)};
+               .derivative = "da = dy ([a > b] + [a = b]/2), db = dy ([b > a] + [a = b]/2)", FLOAT_LOOPS(maximum)};
 BINARY_FUNCTION(maximum)
 
 AG_OP(minimum){ELEMENTWISE(minimum, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .formula = "y = min(a, b)",
-               .derivative = "da = dy ([a < b] + [a = b]/2), db likewise", FLOAT_LOOPS(minimum)};
+               .derivative = "da = dy ([a < b] + [a = b]/2), db = dy ([b < a] + [a = b]/2)", FLOAT_LOOPS(minimum)};
 BINARY_FUNCTION(minimum)
 
 #ifdef WENGERT_SAMPLES

@@ -108,8 +108,8 @@ static bool smooth_l1_loss_shape(ag_call *call)
 }
 
 AG_OP(smooth_l1_loss){POINTWISE_LOSS_WITH(smooth_l1_loss, smooth_l1_loss_shape,
-                                          "(x - y)^2 / (2 beta) for |x - y| < beta, else |x - y| - beta / 2",
-                                          "dx = clamp((x - y) / beta, -1, 1) dloss;  dy = -dx")};
+                                          "|x - y| < beta ? (x - y)^2 / (2 beta) : |x - y| - beta / 2",
+                                          "dx = clamp((x - y) / beta, -1, 1) dloss;  dy = -dx"), .numbers = "beta"};
 
 ag_tensor ag_smooth_l1_loss_at(ag_place where, ag_tensor x, ag_tensor y)
 {
@@ -181,8 +181,8 @@ static bool huber_loss_shape(ag_call *call)
 }
 
 AG_OP(huber_loss){POINTWISE_LOSS_WITH(huber_loss, huber_loss_shape,
-                                      "(x - y)^2 / 2 for |x - y| <= delta, else delta (|x - y| - delta / 2)",
-                                      "dx = clamp(x - y, -delta, delta) dloss;  dy = -dx")};
+                                      "|x - y| <= delta ? (x - y)^2 / 2 : delta (|x - y| - delta / 2)",
+                                      "dx = clamp(x - y, -delta, delta) dloss;  dy = -dx"), .numbers = "delta"};
 
 ag_tensor ag_huber_loss_at(ag_place where, ag_tensor x, ag_tensor y)
 {

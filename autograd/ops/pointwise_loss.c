@@ -151,7 +151,7 @@ void loss_input(ag_sweep *sweep)
 #ifdef WENGERT_SAMPLES
 static void loss_input_sample(ag_samples *s, k_loss_kind kind, double at, ag_reduction reduction, ag_shape g)
 {
-    struct loss_params p = { kind, reduction, at, { true, true } };
+    struct loss_params p = { at, kind, reduction, { true, true } };
     ag_tensor in[] = { sample_constant(s, "x", AG_SHAPE(2, 3), -2, 2), sample_constant(s, "y", AG_SHAPE(2, 3), 3, 4),
                        sample_constant(s, "g", g, 1, 2) };
     ag_tensor out[2];

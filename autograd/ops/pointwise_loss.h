@@ -10,9 +10,9 @@
 #include "autograd/ops/loss_common.h"
 
 struct loss_params {
+    double at;     /* beta or delta: where smooth_l1 and huber bend; first, as one of the formula's numbers */
     k_loss_kind kind;
     ag_reduction reduction;
-    double at;     /* beta or delta: where smooth_l1 and huber bend */
     bool wants[2]; /* for loss_input: which derivatives */
 };
 

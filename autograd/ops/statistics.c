@@ -21,7 +21,7 @@ static void root_backward(ag_sweep *s)
     ag_sweep_add(s, 0, ag_masked_fill(slope, flat, 0));
 }
 
-AG_OP(root){ELEMENTWISE(root, 1, AG_SAVE_OUTPUT(0)), .formula = "y = sqrt(x)", .derivative = "dx = dy / (2 y), 0 where y = 0",
+AG_OP(root){ELEMENTWISE(root, 1, AG_SAVE_OUTPUT(0)), .formula = "y = sqrt(x)", .derivative = "dx = y = 0 ? 0 : dy / (2 y)",
             FLOAT_LOOPS(root)};
 
 static ag_tensor root(ag_place where, ag_tensor x)

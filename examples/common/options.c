@@ -42,6 +42,13 @@ enum key {
     KEY_DIGITS,
     KEY_SEEDS,
     KEY_IMAGE,
+    KEY_NET,
+    KEY_LATENT,
+    KEY_BETA,
+    KEY_FROM_SAVED,
+    KEY_TABLE,
+    KEY_WITHOUT,
+    KEY_PARTS,
     KEY_HELP
 };
 
@@ -68,6 +75,10 @@ static const struct entry entries[] = {
       "folder with MNIST's four files, plain or .gz, as\n"
       "examples/fetch_data.sh gets them (default: $WENGERT_DATA\n"
       "if set, else the sample that comes with the source)" },
+    { KEY_NET, OPTION_NET, "net", "NAME", "the network: @" },
+    { KEY_LATENT, OPTION_LATENT, "latent", "N", "numbers in a latent vector (default @)" },
+    { KEY_BETA, OPTION_BETA, "beta", "X",
+      "weight of the divergence in the loss, 0 or more (default @)" },
     { KEY_VALIDATION, OPTION_VALIDATION, "validation", "SHARE",
       "share of the training digits kept for validation, from 0\n"
       "to below 1; 0: none, and no early stopping (default @)" },
@@ -91,6 +102,8 @@ static const struct entry entries[] = {
     { KEY_RESUME, OPTION_SAVE, "resume", NULL,
       "go on where the run in --save was; the result is the same\n"
       "as if it had not been stopped, bit for bit" },
+    { KEY_FROM_SAVED, OPTION_FROM_SAVED, "from-saved", NULL,
+      "do not train: make the pictures with what --save holds" },
     { KEY_DOT, OPTION_DOT, "dot", "FILE", "write the first step's tape as a Graphviz drawing" },
     { KEY_RATES, OPTION_RATES, "rates", "LIST", "learning rates to try (default @)" },
     { KEY_WIDTHS, OPTION_WIDTHS, "widths", "LIST",
@@ -108,6 +121,11 @@ static const struct entry entries[] = {
     { KEY_IMAGE, OPTION_IMAGE, "image", "FILE",
       "a picture of your own, PNG (default: the photograph that\n"
       "comes with the source)" },
+    { KEY_TABLE, OPTION_TABLE, "data", "FILE",
+      "a table of your own with the same columns, CSV (default:\n"
+      "the one that comes with the source)" },
+    { KEY_WITHOUT, OPTION_WITHOUT, "without", "LIST", "columns of the table that are left out" },
+    { KEY_PARTS, OPTION_PARTS, "parts", "LIST", "parts of the lesson to run (default @)" },
     { KEY_HELP, 0, "help", NULL, "show this and exit" },
 };
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
@@ -115,6 +133,21 @@ enum { ENTRIES = sizeof entries / sizeof entries[0] };
 static bool accepted(const struct options *o, const struct entry *e)
 {
     return e->flag == 0 || (o->accepts & e->flag) != 0;
+}
+
+/* "dense or conv" */
+static const char *nets_text(const struct options *o, char *text, size_t bytes)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; o->nets[i] != NULL && used < bytes; i++) {
+        used += (size_t)snprintf(text + used, bytes - used, "%s%s",
+                                 i == 0                    ? ""
+                                 : o->nets[i + 1] == NULL ? " or "
+                                                           : ", ",
+                                 o->nets[i]);
+    }
+    return text;
 }
 
 static const char *list_text(const struct number_list *list, char *text, size_t bytes)
@@ -151,8 +184,22 @@ static const char *default_of(const struct options *defaults, enum key key, char
     case KEY_VALIDATION:
         snprintf(text, bytes, "%g", defaults->validation);
         return text;
+    case KEY_NET: {
+        size_t used = strlen(nets_text(defaults, text, bytes));
+        snprintf(text + used, bytes - used, " (default %s)", defaults->nets[0]);
+        return text;
+    }
+    case KEY_LATENT:
+        snprintf(text, bytes, "%lld", (long long)defaults->latent);
+        return text;
+    case KEY_BETA:
+        snprintf(text, bytes, "%g", defaults->beta);
+        return text;
     case KEY_RATES:
-        return list_text(&defaults->rates, text, bytes);
+        return defaults->rates.count == 0 ? "chosen by the lesson"
+                                          : list_text(&defaults->rates, text, bytes);
+    case KEY_PARTS:
+        return list_text(&defaults->part, text, bytes);
     case KEY_WIDTHS:
         return list_text(&defaults->widths, text, bytes);
     case KEY_LABELS:
@@ -276,6 +323,18 @@ static int take_path(const struct options *o, const struct entry *e, const char 
     return GO_ON;
 }
 
+static int take_net(struct options *o, const struct entry *e, const char *value)
+{
+    for (int i = 0; o->nets[i] != NULL; i++) {
+        if (strcmp(o->nets[i], value) == 0) {
+            o->net = i;
+            return GO_ON;
+        }
+    }
+    char wanted[128];
+    return refuse(o, e->name, value, nets_text(o, wanted, sizeof wanted));
+}
+
 /* Numbers above 0 with commas between them, whole ones if so wanted. */
 static int take_list(const struct options *o, const struct entry *e, const char *value, bool whole,
                      double highest, struct number_list *out)
@@ -370,6 +429,28 @@ static int take(struct options *o, const struct options *defaults, const struct 
         return take_int(o, e, value, 1, 100, &o->seeds);
     case KEY_IMAGE:
         return take_path(o, e, value, &o->image);
+    case KEY_NET:
+        return take_net(o, e, value);
+    case KEY_LATENT:
+        return take_integer(o, e, value, 1, 1000, &o->latent);
+    case KEY_BETA:
+        if (!read_real(value, &o->beta) || !(o->beta >= 0 && o->beta <= 1e6)) {
+            return refuse(o, e->name, value, "a number from 0 to 1e6");
+        }
+        return GO_ON;
+    case KEY_FROM_SAVED:
+        o->from_saved = true;
+        return GO_ON;
+    case KEY_TABLE:
+        return take_path(o, e, value, &o->data);
+    case KEY_WITHOUT:
+        if (*value == '\0') {
+            return refuse(o, e->name, value, "names of columns");
+        }
+        o->without = value;
+        return GO_ON;
+    case KEY_PARTS:
+        return take_list(o, e, value, true, o->parts, &o->part);
     case KEY_HELP:
         print_help(defaults);
         return EXIT_SUCCESS;
@@ -387,6 +468,16 @@ static const struct entry *entry_of(int key)
     return NULL;
 }
 
+bool options_part(const struct options *o, int part)
+{
+    for (int i = 0; i < o->part.count; i++) {
+        if ((int)o->part.value[i] == part) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int options_parse(struct options *o, int argc, char **argv)
 {
     o->path = argc > 0 ? argv[0] : "";
@@ -397,6 +488,11 @@ int options_parse(struct options *o, int argc, char **argv)
     o->pictures = "wengert-out";
     o->validation = o->validation > 0 ? o->validation : 0.05;
     o->patience = 3;
+    o->latent = o->latent > 0 ? o->latent : 20;
+    o->beta = 1;
+    for (int i = 0; i < o->parts; i++) {
+        o->part.value[o->part.count++] = i + 1;
+    }
     const struct options defaults = *o;
 
     struct option table[ENTRIES + 1] = { { NULL, 0, NULL, 0 } };
@@ -443,10 +539,13 @@ int options_parse(struct options *o, int argc, char **argv)
         fprintf(stderr, "%s: unexpected argument '%s' (see --help)\n", o->program, argv[optind]);
         return EXIT_USAGE;
     }
-    if (o->save == NULL && (o->resume || o->save_every > 0)) {
+    if (o->save == NULL && (o->resume || o->save_every > 0 || o->from_saved)) {
         fprintf(stderr, "%s: --%s needs --save, the folder of the run (see --help)\n", o->program,
-                o->resume ? "resume" : "save-every");
+                o->from_saved ? "from-saved"
+                : o->resume   ? "resume"
+                              : "save-every");
         return EXIT_USAGE;
     }
+    o->resume = o->resume || o->from_saved;
     return GO_ON;
 }

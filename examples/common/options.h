@@ -23,8 +23,15 @@ enum {
     OPTION_SHUFFLE_LABELS = 1 << 11,
     OPTION_DOT = 1 << 12,
     OPTION_SAVE = 1 << 16, /* --save, --save-every and --resume */
-    OPTION_LABELS = 1 << 17,
-    OPTION_CLOTHES = 1 << 18, /* --data is Fashion-MNIST, and --digits MNIST */
+    OPTION_LABELS = 1 << 18,
+    OPTION_CLOTHES = 1 << 19, /* --data is Fashion-MNIST, and --digits MNIST */
+    OPTION_NET = 1 << 13,
+    OPTION_LATENT = 1 << 14,
+    OPTION_BETA = 1 << 15,
+    OPTION_FROM_SAVED = 1 << 17,
+    OPTION_TABLE = 1 << 20, /* --data names a table, not a folder */
+    OPTION_WITHOUT = 1 << 21,
+    OPTION_PARTS = 1 << 22,
     OPTION_RATES = 1 << 24,
     OPTION_WIDTHS = 1 << 25,
     OPTION_SEEDS = 1 << 26,
@@ -72,10 +79,22 @@ struct options {
     const char *digits;        /* NULL: the embedded sample of MNIST */
     int seeds;                 /* how many seeds, from `seed` on; the caller sets the default */
     const char *image;         /* NULL: the one that comes with the source */
+    const char *const *
+        nets; /* names of networks to choose from, the default first, ended by NULL; the caller sets them */
+    int net; /* which of them */
+    int64_t
+        latent;  /* numbers in a latent vector; the caller may set a default of its own, else 20 */
+    double beta; /* weight of the divergence; default 1 */
+    bool from_saved;         /* no training: the pictures of the newest checkpoint in `save` */
+    const char *without;     /* columns of the table that are left out; NULL: none */
+    int parts;               /* how many parts the lesson has; the caller sets it */
+    struct number_list part; /* which of them are wanted, from 1; default: all */
 };
 
 /* Fills the defaults and then what argv says. Returns -1 if the program should go on, else its exit
  * status: 0 after --help, 2 after a usage error, which has been printed. */
 int options_parse(struct options *o, int argc, char **argv);
+/* Whether that part of the lesson is wanted. */
+bool options_part(const struct options *o, int part);
 
 #endif

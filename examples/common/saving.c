@@ -77,6 +77,15 @@ static void options_visit(void *object, ag_state_visitor *v)
     if (o->accepts & OPTION_SHUFFLE_LABELS) {
         ag_state_same_int64(v, "shuffle-labels", o->shuffle_labels);
     }
+    if (o->accepts & OPTION_NET) {
+        ag_state_same_text(v, "net", o->nets[o->net]);
+    }
+    if (o->accepts & OPTION_LATENT) {
+        ag_state_same_int64(v, "latent", o->latent);
+    }
+    if (o->accepts & OPTION_BETA) {
+        ag_state_same_double(v, "beta", o->beta);
+    }
 }
 
 static ag_stateful options_stateful(const struct options *o)

@@ -48,7 +48,7 @@ static ag_stateful run_stateful(struct run *r)
     return ag_stateful_make(&type, r);
 }
 
-static data_loader *images(ag_rng *rng, int prefetch)
+static data_loader *images(ag_rng *rng, int workers)
 {
     float x[SAMPLES * 64];
     int64_t y[SAMPLES];
@@ -62,7 +62,7 @@ static data_loader *images(ag_rng *rng, int prefetch)
     data_loader_config config = data_loader_defaults();
     config.batch = BATCH;
     config.shuffle = true;
-    config.prefetch = prefetch;
+    config.workers = workers;
     return data_loader_new(
         data_arrays(SAMPLES, x, AG_SHAPE(1, 8, 8), AG_FLOAT32, y, AG_SHAPE_SCALAR, AG_INT64),
         config, rng);

@@ -339,7 +339,9 @@ START_TEST(files_that_are_no_checkpoints_are_refused)
     const struct {
         const char *header, *reason;
     } bad[] = {
-        { "{}", "not a checkpoint" },
+        { "{\"w\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12]}}", "not a checkpoint" },
+        { "{}", "is damaged: byte 10: 12 bytes belong to no tensor" },
+        { META ",\"w\":{\"dtype\":\"BF16\",\"shape\":[6],\"data_offsets\":[0,12]}}", "has the type BF16" },
         { "[1,2]", "" },
         { META ",\"w\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,16]}}", "" },
         { META ",\"w\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[4,16]}}", "" },

@@ -104,13 +104,15 @@ static data_set *counting(int64_t n)
     return source_set(&source, n);
 }
 
+/* A thread that prepares `prefetch` batches ahead; 0: none. */
 static data_loader_config config(int64_t batch, bool shuffle, bool drop_last, int prefetch)
 {
     data_loader_config c = data_loader_defaults();
     c.batch = batch;
     c.shuffle = shuffle;
     c.drop_last = drop_last;
-    c.prefetch = prefetch;
+    c.workers = prefetch > 0 ? 1 : 0;
+    c.prefetch = prefetch != 0 ? prefetch : 1;
     return c;
 }
 
@@ -629,7 +631,7 @@ START_TEST(loaders_that_make_no_sense_are_refused)
     refuse(config(0, false, false, 0), 10, NULL, AG_ERROR_VALUE,
            "data_loader_new: batches cannot have 0 samples (");
     refuse(config(4, false, false, -1), 10, NULL, AG_ERROR_VALUE,
-           "data_loader_new: prefetch must be 0 to 1024, not -1 (");
+           "data_loader_new: prefetch must be 1 to 1024, not -1 (");
     refuse(config(4, true, false, 0), 10, NULL, AG_ERROR_VALUE,
            "data_loader_new: shuffling needs a generator, but it is NULL (");
     refuse(config(4, false, false, 0), 0, NULL, AG_ERROR_VALUE,

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# What the tests of the example programs share: checks that are counted, and a few digits cut from the sample. To be sourced.
+# What the tests of the example programs share: checks that are counted, and a few digits cut from the sample. To be sourced by a
+# script that has set $programs and $sample, their folders.
 set -euo pipefail
 
-: "${sample:?the folder of the sample}"
+: "${programs:?the folder of the programs}" "${sample:?the folder of the sample}"
 passed=0
 failed=0
 
@@ -109,6 +110,38 @@ is_png() {
             bad "$file is no PNG file"
         fi
     done
+}
+
+# drawn PROGRAM NAME…: the last output says that these pictures were written, and they are there.
+drawn() {
+    local program=$1 name
+    shift
+    if grep -q 'built without cairo' output; then
+        return
+    fi
+    for name in "$@"; do
+        is_png "pictures/$program-$name.png"
+    done
+}
+
+# same_without_threads PROGRAM KEY ARGUMENTS…: what the JSON file says under KEY does not depend on the number of threads,
+# but on the seed.
+same_without_threads() {
+    local program=$programs/$1 key=$2
+    shift 2
+    expect 0 "one.json" "$program" "$@" --threads 1 --json one.json
+    expect 0 "two.json" "$program" "$@" --threads 3 --json two.json
+    expect 0 "other.json" "$program" "$@" --threads 3 --seed 5 --json other.json
+    if grep -q "\"$key\"" one.json && [[ $(grep "\"$key\"" one.json) == $(grep "\"$key\"" two.json) ]]; then
+        good
+    else
+        bad "$program: $key depends on the number of threads"
+    fi
+    if [[ $(grep "\"$key\"" one.json) != $(grep "\"$key\"" other.json) ]]; then
+        good
+    else
+        bad "$program: another seed gave the same $key"
+    fi
 }
 
 # The last lines of a test.

@@ -69,6 +69,10 @@ MODELS = [
         nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.LeakyReLU(0.2), nn.MaxPool2d(2),
         nn.Conv2d(4, 6, (3, 2), stride=(1, 2), padding=(1, 0), dilation=(1, 2), groups=2, bias=False),
         nn.AdaptiveAvgPool2d((2, 1)), nn.Flatten(), nn.Linear(12, 3)), (3, 2, 12, 11)),
+    ("deconv", nn.Sequential(
+        nn.Linear(3, 24), nn.Unflatten(1, (4, 2, 3)), nn.BatchNorm2d(4), nn.ReLU(), nn.ConvTranspose2d(4, 6, 4, 2, 1), nn.Tanh(),
+        nn.ConvTranspose2d(6, 4, (3, 2), stride=(2, 3), padding=(1, 0), output_padding=(1, 2), dilation=(1, 2), groups=2,
+                           bias=False)), (3, 3)),
     ("conv_same", nn.Conv2d(1, 2, 4, padding="same"), (2, 1, 5, 6)),
     ("conv_valid", nn.Conv2d(1, 2, 3, padding="valid"), (2, 1, 5, 6)),
     ("pools", nn.Sequential(
@@ -148,7 +152,8 @@ def initialisers():
                 show_fill("kaiming_uniform_" + mode, gain, shape)
                 nn.init.kaiming_normal_(w, slope or 0, mode, function)
                 show_fill("kaiming_normal_" + mode, gain, shape)
-    for name, make in [("linear", lambda: nn.Linear(50, 70)), ("conv", lambda: nn.Conv2d(6, 40, (3, 5), groups=2))]:
+    for name, make in [("linear", lambda: nn.Linear(50, 70)), ("conv", lambda: nn.Conv2d(6, 40, (3, 5), groups=2)),
+                       ("deconv", lambda: nn.ConvTranspose2d(6, 40, (3, 5), groups=2))]:
         spied.clear()
         make()
         for parameter, (_, a, b) in zip(["weight", "bias"], spied):

@@ -135,13 +135,18 @@ static void check_start(const char *rest)
     nn_conv2d_config c = nn_conv2d_defaults(6, 40, 3);
     c.kernel[1] = 5;
     c.conv.groups = 2;
+    nn_conv_transpose2d_config d = nn_conv_transpose2d_defaults(6, 40, 3);
+    d.kernel[1] = 5;
+    d.conv.groups = 2;
     /* A bias alone has too few numbers to judge: those of fifty layers are joined. */
     enum { LAYERS = 50 };
     ag_rng rng = ag_rng_seed(5);
     double all[LAYERS * 70 * 50];
     int64_t count = 0;
     for (int i = 0; i < (strcmp(parameter, "bias") == 0 ? LAYERS : 1); i++) {
-        nn_module *m = strcmp(layer, "linear") == 0 ? nn_linear(50, 70) : nn_conv2d_with(c);
+        nn_module *m = strcmp(layer, "linear") == 0   ? nn_linear(50, 70)
+                       : strcmp(layer, "deconv") == 0 ? nn_conv_transpose2d_with(d)
+                                                      : nn_conv2d_with(c);
         nn_init(m, &rng);
         ag_list *list = nn_parameters(m);
         ag_tensor t = ag_list_find(list, parameter);
@@ -158,7 +163,7 @@ static void check_start(const char *rest)
 
 START_TEST(layers_start_where_pytorchs_do)
 {
-    ck_assert_int_eq(each_line("start", check_start), 4);
+    ck_assert_int_eq(each_line("start", check_start), 6);
 }
 END_TEST
 

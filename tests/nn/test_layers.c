@@ -21,6 +21,24 @@ static nn_module *build_cnn(void)
                          nn_flatten(), nn_linear(12, 3));
 }
 
+static nn_module *build_deconv(void)
+{
+    nn_conv_transpose2d_config a = nn_conv_transpose2d_defaults(4, 6, 4), b = nn_conv_transpose2d_defaults(6, 4, 3);
+    a.conv.stride[0] = a.conv.stride[1] = 2;
+    a.conv.padding[0] = a.conv.padding[1] = 1;
+    b.kernel[1] = 2;
+    b.conv.stride[0] = 2;
+    b.conv.stride[1] = 3;
+    b.conv.padding[0] = 1;
+    b.conv.output_padding[0] = 1;
+    b.conv.output_padding[1] = 2;
+    b.conv.dilation[1] = 2;
+    b.conv.groups = 2;
+    b.bias = false;
+    return nn_sequential(nn_linear(3, 24), nn_unflatten(1, AG_SHAPE(4, 2, 3)), nn_batch_norm2d(4), nn_relu(),
+                         nn_conv_transpose2d_with(a), nn_tanh(), nn_conv_transpose2d_with(b));
+}
+
 static nn_module *build_conv(int64_t kernel, ag_padding_mode mode)
 {
     nn_conv2d_config c = nn_conv2d_defaults(1, 2, kernel);
@@ -70,6 +88,7 @@ static nn_module *build(const char *name, ag_shape *input)
           AG_SHAPE(5, 4) },
         { "linear_3d", nn_linear(4, 3), AG_SHAPE(2, 3, 4) },
         { "cnn", build_cnn(), AG_SHAPE(3, 2, 12, 11) },
+        { "deconv", build_deconv(), AG_SHAPE(3, 3) },
         { "conv_same", build_conv(4, AG_PADDING_SAME), AG_SHAPE(2, 1, 5, 6) },
         { "conv_valid", build_conv(3, AG_PADDING_VALID), AG_SHAPE(2, 1, 5, 6) },
         { "pools", build_pools(), AG_SHAPE(2, 3, 8, 9) },
@@ -265,7 +284,7 @@ START_TEST(layers_agree_with_pytorch)
         check_model(file, name);
     }
     fclose(file);
-    ck_assert_int_eq(models, 14);
+    ck_assert_int_eq(models, 15);
 }
 END_TEST
 
@@ -395,6 +414,11 @@ START_TEST(constructors_refuse_impossible_layers)
     c.conv.stride[1] = 2;
     ck_refused(nn_conv2d_with(c), "nn_conv2d_with: padding \"same\" needs stride 1");
     nn_conv2d_config empty = { 0 };
+    nn_conv_transpose2d_config d = nn_conv_transpose2d_defaults(4, 6, 3);
+    d.conv.output_padding[1] = 1;
+    ck_refused(nn_conv_transpose2d_with(d), "nn_conv_transpose2d_with: the output padding must be less than the stride or the "
+                                            "dilation (in=4, out=6, kernel=(3, 3), groups=1)");
+    ck_refused(nn_conv_transpose2d(4, 6, 0), "nn_conv_transpose2d: the kernel must be at least 1");
     ck_refused(nn_conv2d_with(empty),
                "nn_conv2d_with: the config did not come from nn_conv2d_defaults()");
     ck_refused(nn_max_pool2d(0), "nn_max_pool2d: the kernel must be at least 1");
