@@ -241,7 +241,6 @@ static bool learn_clothes(const struct lesson *l, struct training *t)
     config.batch = o->batch < n ? o->batch : n;
     config.shuffle = true;
     config.drop_last = true; /* all batches are of one size, for batch normalisation */
-    config.prefetch = 0;     /* what is measured is one thread's */
     data_loader *batches = data_loader_new(labelled, config, &rng);
     nn_module *net = begin_network(l, t->method, &rng);
     optim *opt = begin_optimizer(net, t->method, o->lr);

@@ -38,6 +38,10 @@ else
     (cd "$root" && tar --exclude=./build --exclude=./.git -cf - .) | tar -xf - -C "$copy"
 fi
 
+# What quickstart.sh would have built there.
+mkdir -p "$copy/build"
+ln -s "$build" "$copy/build/release"
+
 run=0
 for block in "$work"/*.sh; do
     [[ -e $block ]] || continue
