@@ -16,6 +16,7 @@
 #include "backward.h"
 #include "functional.h"
 #include "gradcheck.h"
+#include "inspect/debug.h"
 #include "inspect/explain.h"
 #include "inspect/inspect.h"
 #include "inspect/step.h"

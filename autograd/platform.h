@@ -5,9 +5,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 void *platform_aligned_alloc(size_t bytes); /* 64-byte aligned; NULL if there is no memory */
 void platform_aligned_free(void *block);
+bool platform_is_terminal(FILE *stream); /* one that can go back in a line and clear it */
 double platform_seconds(void); /* of a clock that only goes forward */
 int platform_processors(void); /* that this process may use */
 
@@ -34,6 +36,9 @@ struct platform_file {
     int descriptor;
     int problem; /* errno of the first write that failed */
     char *path, *temporary;
+    unsigned char *gathered; /* small writes, until there are enough of them; NULL: not gathered */
+    size_t waiting;          /* bytes in it */
+    int64_t begun;           /* bytes that have been written since the disk was last told to begin */
 };
 #define PLATFORM_PART ".part" /* how the names of unfinished files end */
 bool platform_file_begin(struct platform_file *file, const char *path, const char **reason);

@@ -8,6 +8,7 @@
 #define WENGERT_DATA_DATA_H
 
 #include "../autograd/autograd.h"
+#include "augment.h"
 #include "checkpoint.h"
 #include "collate.h"
 #include "image.h"

@@ -18,6 +18,7 @@ struct data_set {
     ag_dtype x_dtype, y_dtype;
     size_t x_bytes, y_bytes; /* of one sample */
     bool x_varies, y_varies; /* in length: the shape is that of the longest */
+    bool augmented;          /* seen through a random transform */
     bool quick;              /* reading a sample is about as fast as copying it */
     struct data_info *info;  /* NULL: nothing is known */
 };

@@ -93,7 +93,7 @@ static data_set *set_make(ag_place where, const char *function, const data_set_t
     set->y_dtype = y_dtype;
     set->x_bytes = x_bytes;
     set->y_bytes = y_bytes;
-    set->quick = false;
+    set->quick = set->augmented = false;
     set->info = NULL;
     set->x_varies = type->x_length != NULL;
     set->y_varies = type->y_length != NULL;
@@ -575,6 +575,7 @@ data_set *data_subset_make(ag_place where, const char *function, data_set *set, 
                                    set->y_shape, set->y_dtype);
     if (!data_set_is_nil(part)) {
         part->quick = set->quick;
+        part->augmented = set->augmented;
         part->info = data_info_share(set->info);
     }
     return part;

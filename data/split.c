@@ -51,6 +51,13 @@ static bool call_fits(ag_place where, const char *function, const data_set *set,
                                             : "array for the parts");
         return false;
     }
+    if (set->augmented) {
+        ag_error_raise(where, AG_ERROR_VALUE,
+                       "%s: the set is seen through a random transform, and so would be the parts "
+                       "that judge: split first, and transform the training part",
+                       function);
+        return false;
+    }
     return true;
 }
 

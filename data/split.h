@@ -11,7 +11,8 @@ AG_EXTERN_C_BEGIN
 
 typedef struct data_set data_set;
 
-/* Each of these splits a generator from rng; after an error all parts are nil. */
+/* Each of these splits a generator from rng; after an error all parts are nil. A set that is seen through a random transform (image
+ * augmentation) is refused: what judges a model must not be disturbed. Split first, then transform the training part. */
 
 /* Splits at random into parts of the given sizes (they must sum to the set's size). */
 AG_API ag_error data_split_at(ag_place where, data_set *set, int parts, const int64_t *sizes, ag_rng *rng, data_set **out);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "autograd/error_internal.h"
 #include "data/internal.h"
 #include "data/transform_internal.h"
 
@@ -217,10 +218,45 @@ static ag_rng sample_rng(uint64_t key, int64_t epoch, int64_t i)
     return ag_rng_split(&rng);
 }
 
-/* `between`: two places of chain->between bytes. */
-static ag_error chain_run(const struct chain *chain, const void *in, void *out, char *between,
-                          int64_t epoch, int64_t sample)
+/* The form of a sample with this length after stage `last`, out of what each transform says of it;
+ * false after an error. Nothing may become larger than it does of the longest sample: there is no
+ * room for it. */
+static bool chain_form(const struct chain *chain, int last, int64_t length, data_form *form)
 {
+    *form = chain->stage[0].in;
+    form->shape.size[0] = length;
+    for (int i = 0; i <= last; i++) {
+        const struct stage *stage = &chain->stage[i];
+        data_form in = *form;
+        if (stage->transform->type.form != NULL &&
+            stage->transform->type.form(stage->transform->state, in, form) != AG_OK &&
+            ag_error_code() == AG_OK) {
+            ag_error_raise(ag_caller(), AG_ERROR_SHAPE, "%s does not take a sample of length %" PRId64,
+                           stage->transform->type.name != NULL ? stage->transform->type.name
+                                                               : "the transform",
+                           length);
+        }
+        if (ag_error_code() == AG_OK &&
+            (form->dtype != stage->out.dtype || form->shape.ndim != stage->out.shape.ndim ||
+             form_bytes(*form) > form_bytes(stage->out))) {
+            ag_error_raise(ag_caller(), AG_ERROR_SHAPE,
+                           "%s makes more of a sample of length %" PRId64 " than of the longest",
+                           stage->transform->type.name != NULL ? stage->transform->type.name
+                                                               : "the transform",
+                           length);
+        }
+        if (ag_error_code() != AG_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* `between`: two places of chain->between bytes. `length`: of a sample of those that vary; else 0. */
+static ag_error chain_run(const struct chain *chain, const void *in, void *out, char *between,
+                          int64_t epoch, int64_t sample, int64_t length)
+{
+    data_form form = chain->stage[0].in;
     for (int i = 0; i < chain->n; i++) {
         const struct stage *stage = &chain->stage[i];
         void *to = i == chain->n - 1 ? out : between + (size_t)(i % 2) * chain->between;
@@ -229,8 +265,15 @@ static ag_error chain_run(const struct chain *chain, const void *in, void *out, 
         if (type->random) {
             rng = sample_rng(stage->transform->key, epoch, sample);
         }
+        if (length == 0) {
+            form = stage->in;
+        } else if (i == 0) {
+            form.shape.size[0] = length;
+        } else if (!chain_form(chain, i - 1, length, &form)) {
+            return ag_error_code();
+        }
         ag_error error =
-            type->apply(stage->transform->state, stage->in, in, to, type->random ? &rng : NULL);
+            type->apply(stage->transform->state, form, in, to, type->random ? &rng : NULL);
         if (error != AG_OK || ag_error_code() != AG_OK) {
             return error != AG_OK ? error : ag_error_code();
         }
@@ -288,12 +331,48 @@ static ag_error through_read(void *state, int64_t epoch, int64_t i, void *x, voi
     }
     ag_error error =
         data_set_copy(self->of, epoch, i, self->targets ? x : block, self->targets ? block : y);
+    bool varies = self->targets ? self->of->y_varies : self->of->x_varies;
+    int64_t length = 0;
+    if (error == AG_OK && varies) {
+        length = self->targets ? data_set_y_length(self->of, i) : data_set_x_length(self->of, i);
+        data_form out;
+        if (!chain_form(&self->chain, self->chain.n - 1, length, &out)) {
+            error = ag_error_code();
+        }
+    }
     if (error == AG_OK) {
-        error =
-            chain_run(&self->chain, block, self->targets ? y : x, block + self->in_bytes, epoch, i);
+        error = chain_run(&self->chain, block, self->targets ? y : x, block + self->in_bytes, epoch, i,
+                          length);
     }
     block_give(self, block);
     return error;
+}
+
+/* What the chain makes of a length. An error here is one when the sample is read, and told then. */
+static int64_t length_through(const struct through *self, int64_t length)
+{
+    data_form out;
+    bool before = ag_error_capture(true);
+    bool good = chain_form(&self->chain, self->chain.n - 1, length, &out);
+    ag_error_capture(before);
+    if (!good) {
+        ag_error_clear();
+    }
+    return good ? out.shape.size[0] : length;
+}
+
+static int64_t through_x_length(void *state, int64_t i)
+{
+    const struct through *self = state;
+    int64_t length = data_set_x_length(self->of, i);
+    return self->targets ? length : length_through(self, length);
+}
+
+static int64_t through_y_length(void *state, int64_t i)
+{
+    const struct through *self = state;
+    int64_t length = data_set_y_length(self->of, i);
+    return self->targets ? length_through(self, length) : length;
 }
 
 static void through_release(void *state)
@@ -340,10 +419,19 @@ static data_set *through_make(ag_place where, const char *function, data_set *se
     self->in_bytes = (form_bytes(in) + 63) / 64 * 64;
     self->chain.between = (self->chain.between + 63) / 64 * 64;
     data_form out = chain_out(&self->chain);
+    data_set_type type = through_type;
+    type.x_length = set->x_varies ? through_x_length : NULL;
+    type.y_length = set->y_varies ? through_y_length : NULL;
     data_set *made =
-        data_set_make(where, function, &through_type, self, set->n,
+        data_set_make(where, function, &type, self, set->n,
                       targets ? set->x_shape : out.shape, targets ? set->x_dtype : out.dtype,
                       targets ? out.shape : set->y_shape, targets ? out.dtype : set->y_dtype);
+    for (int s = 0; !data_set_is_nil(made) && s < self->chain.n; s++) {
+        made->augmented = made->augmented || self->chain.stage[s].transform->type.random;
+    }
+    if (!data_set_is_nil(made)) {
+        made->augmented = made->augmented || set->augmented;
+    }
     if (!data_set_is_nil(made) && form_equal(in, out)) {
         made->info = data_info_share(set->info);
     }
@@ -424,7 +512,7 @@ static ag_tensor batch_through(ag_place where, const char *function, const struc
         for (size_t i = 0; i < n && error == AG_OK; i++) {
             error = invert
                         ? chain_invert(chain, from + i * in_bytes, to + i * out_bytes, between)
-                        : chain_run(chain, from + i * in_bytes, to + i * out_bytes, between, 0, 0);
+                        : chain_run(chain, from + i * in_bytes, to + i * out_bytes, between, 0, 0, 0);
         }
         ag_caller_set(before);
         if (error != AG_OK && ag_error_code() == AG_OK) {

@@ -27,6 +27,4 @@ if ! ninja -C "$build" examples/mnist_cnn >"$log" 2>&1; then
     exit 1
 fi
 
-# On a machine that is busy with something else, threads that spin while they wait cost more than they save.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 "$build/examples/mnist_cnn" "$@"

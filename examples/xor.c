@@ -2,7 +2,7 @@
  * The smallest complete program: a 2-8-1 network learns the exclusive or.
  *
  * It prints the tape of its first step, the list of everything that was computed, and, with --dot
- * FILE, draws it.
+ * FILE, draws it; --html FILE makes a page that plays forward and backward in a browser.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ int main(int argc, char **argv)
         .program = "xor",
         .purpose =
             "Trains a 2-8-1 network on the exclusive or and shows the tape of its first step.",
-        .accepts = OPTION_SEED | OPTION_STEPS | OPTION_DOT | OPTION_SAVE
+        .accepts = OPTION_SEED | OPTION_STEPS | OPTION_DOT | OPTION_HTML | OPTION_SAVE
     };
     int status = options_parse(&options, argc, argv);
     if (status >= 0) {
@@ -72,6 +72,7 @@ int main(int argc, char **argv)
     while (step < options.steps) {
         step++;
         ag_begin(&scope);
+        ag_retain_tape(step == 1 && options.html != NULL); /* the page shows all values */
         ag_tensor x = ag_set_name(ag_from(AG_SHAPE(4, 2), AG_FLOAT32, inputs), "x");
         ag_tensor y = ag_set_name(ag_from(AG_SHAPE(4, 1), AG_FLOAT32, targets), "y");
         ag_tensor loss = ag_mse_loss(nn_forward(net, x), y);
@@ -81,6 +82,13 @@ int main(int argc, char **argv)
             if (options.dot != NULL && !draw_tape(&options, loss)) {
                 status = EXIT_FAILURE;
                 goto cleanup;
+            }
+            if (options.html != NULL) {
+                if (ag_tape_html(options.html, loss) != AG_OK) {
+                    status = EXIT_FAILURE;
+                    goto cleanup;
+                }
+                printf("\nwrote %s: open it in a browser\n", options.html);
             }
             printf("\n");
         }

@@ -18,7 +18,7 @@ import sys
 
 GROUP = 8
 
-PUBLIC = ["autograd", "autograd/ops", "autograd/inspect", "nn", "optim", "data"]
+PUBLIC = ["autograd", "autograd/ops", "autograd/inspect", "nn", "optim", "data", "train"]
 
 
 class Function:

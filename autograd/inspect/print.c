@@ -221,6 +221,20 @@ static void print_totals(FILE *stream, const ag_context *ctx, const bool *wanted
     }
 }
 
+bool ag_totals_print(ag_place where, const char *function, FILE *stream, const ag_context *ctx, const bool *wanted)
+{
+    struct total *total = calloc((size_t)ctx->nodes + 1, sizeof(*total));
+    if (total == NULL) {
+        ag_error_raise(where, AG_ERROR_MEMORY, "%s: out of memory", function);
+        return false;
+    }
+    for (int kind = 0; kind < 3; kind++) {
+        print_totals(stream, ctx, wanted, kind, total);
+    }
+    free(total);
+    return true;
+}
+
 /* ---- calls ------------------------------------------------------------------------------------------------------------- */
 
 static ag_error print(ag_place where, const char *function, FILE *stream, const ag_print_config *config)
@@ -231,10 +245,8 @@ static ag_error print(ag_place where, const char *function, FILE *stream, const 
         return ag_error_code();
     }
     bool *wanted = ag_tape_cone(where, function, ctx, loss);
-    struct total *total = wanted == NULL || !config->totals ? NULL : calloc((size_t)ctx->nodes + 1, sizeof(*total));
-    if (wanted == NULL || (config->totals && total == NULL)) {
-        free(wanted);
-        return ag_error_raise(where, AG_ERROR_MEMORY, "%s: out of memory", function);
+    if (wanted == NULL) {
+        return ag_error_code();
     }
     heading(stream, config->numbers);
     for (int64_t k = 0; k < ctx->nodes; k++) {
@@ -246,10 +258,9 @@ static ag_error print(ag_place where, const char *function, FILE *stream, const 
     if (config->numbers) {
         leaves(stream, ctx, wanted);
     }
-    for (int kind = 0; config->totals && kind < 3; kind++) {
-        print_totals(stream, ctx, wanted, kind, total);
+    if (config->totals) {
+        ag_totals_print(where, function, stream, ctx, wanted);
     }
-    free(total);
     free(wanted);
     return ag_stream_result(where, function, stream);
 }

@@ -234,7 +234,7 @@ void ag_value_print(FILE *stream, const char *what, const ag_value *v, const cha
         fprintf(stream, "%s ", ag_shape_format(ag_value_shape_of(v), shape, sizeof(shape)));
     }
     for (int64_t i = 0; numbers != NULL && i < v->numel; i++) {
-        fprintf(stream, "%s%.6g", i > 0 ? " " : "", numbers[i]);
+        fprintf(stream, isnan(numbers[i]) ? "%sNaN" : "%s%.6g", i > 0 ? " " : "", numbers[i]);
     }
     if (numbers == NULL) {
         struct ag_survey s = ag_survey_of(v);

@@ -42,6 +42,8 @@ void ag_text_append(char *text, size_t bytes, const char *more, const char *betw
 
 /* Marks, in one flag for each node, what `output` depends on (NULL: everything). NULL after raising; the caller frees it. */
 bool *ag_tape_cone(ag_place where, const char *function, const ag_context *ctx, const ag_value *output);
+/* Nodes, bytes and times by operation, part of the model and line (print.c). False after raising. */
+bool ag_totals_print(ag_place where, const char *function, FILE *stream, const ag_context *ctx, const bool *wanted);
 /* Raises for a NULL stream; and, afterwards, for one that could not be written to. */
 bool ag_stream_given(ag_place where, const char *function, FILE *stream);
 ag_error ag_stream_result(ag_place where, const char *function, FILE *stream);

@@ -5,6 +5,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "options.h"
+#include "threads.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -36,6 +37,8 @@ enum key {
     KEY_SAVE_EVERY,
     KEY_RESUME,
     KEY_DOT,
+    KEY_HTML,
+    KEY_GRAPH,
     KEY_RATES,
     KEY_WIDTHS,
     KEY_LABELS,
@@ -46,6 +49,11 @@ enum key {
     KEY_LATENT,
     KEY_BETA,
     KEY_FROM_SAVED,
+    KEY_LOSS,
+    KEY_CONDITIONAL,
+    KEY_TOO_STRONG,
+    KEY_LABEL_SMOOTHING,
+    KEY_LABEL_NOISE,
     KEY_TABLE,
     KEY_WITHOUT,
     KEY_PARTS,
@@ -76,6 +84,14 @@ static const struct entry entries[] = {
       "examples/fetch_data.sh gets them (default: $WENGERT_DATA\n"
       "if set, else the sample that comes with the source)" },
     { KEY_NET, OPTION_NET, "net", "NAME", "the network: @" },
+    { KEY_LOSS, OPTION_LOSS, "loss", "NAME", "the loss: @" },
+    { KEY_CONDITIONAL, OPTION_ADVERSARY, "conditional", NULL, "both networks are told which digit it is" },
+    { KEY_LABEL_SMOOTHING, OPTION_ADVERSARY, "label-smoothing", "X",
+      "real pictures count as 1 - X, from 0 to below 1 (default 0)" },
+    { KEY_LABEL_NOISE, OPTION_ADVERSARY, "label-noise", "SHARE",
+      "share of the discriminator's labels that are turned round,\nfrom 0 to 0.5 (default 0)" },
+    { KEY_TOO_STRONG, OPTION_ADVERSARY, "too-strong", NULL,
+      "what goes wrong when the discriminator is too strong" },
     { KEY_LATENT, OPTION_LATENT, "latent", "N", "numbers in a latent vector (default @)" },
     { KEY_BETA, OPTION_BETA, "beta", "X",
       "weight of the divergence in the loss, 0 or more (default @)" },
@@ -105,6 +121,8 @@ static const struct entry entries[] = {
     { KEY_FROM_SAVED, OPTION_FROM_SAVED, "from-saved", NULL,
       "do not train: make the pictures with what --save holds" },
     { KEY_DOT, OPTION_DOT, "dot", "FILE", "write the first step's tape as a Graphviz drawing" },
+    { KEY_HTML, OPTION_HTML, "html", "FILE", "write the tape as a page for a browser" },
+    { KEY_GRAPH, OPTION_GRAPH, "graph", "NAME", "the tape: @" },
     { KEY_RATES, OPTION_RATES, "rates", "LIST", "learning rates to try (default @)" },
     { KEY_WIDTHS, OPTION_WIDTHS, "widths", "LIST",
       "widths of the hidden layer to try (default @)" },
@@ -136,16 +154,13 @@ static bool accepted(const struct options *o, const struct entry *e)
 }
 
 /* "dense or conv" */
-static const char *nets_text(const struct options *o, char *text, size_t bytes)
+static const char *names_text(const char *const *names, char *text, size_t bytes)
 {
     size_t used = 0;
     text[0] = '\0';
-    for (int i = 0; o->nets[i] != NULL && used < bytes; i++) {
-        used += (size_t)snprintf(text + used, bytes - used, "%s%s",
-                                 i == 0                    ? ""
-                                 : o->nets[i + 1] == NULL ? " or "
-                                                           : ", ",
-                                 o->nets[i]);
+    for (int i = 0; names[i] != NULL && used < bytes; i++) {
+        const char *between = i == 0 ? "" : names[i + 1] == NULL ? " or " : ", ";
+        used += (size_t)snprintf(text + used, bytes - used, "%s%s", between, names[i]);
     }
     return text;
 }
@@ -167,6 +182,9 @@ static const char *default_of(const struct options *defaults, enum key key, char
 {
     switch (key) {
     case KEY_EPOCHS:
+        if (defaults->epochs == 0 && defaults->usual_epochs != NULL) {
+            return defaults->usual_epochs;
+        }
         if (defaults->epochs == 0) {
             return "5;\n10 when there are fewer than 20000 digits to train on";
         }
@@ -184,9 +202,12 @@ static const char *default_of(const struct options *defaults, enum key key, char
     case KEY_VALIDATION:
         snprintf(text, bytes, "%g", defaults->validation);
         return text;
-    case KEY_NET: {
-        size_t used = strlen(nets_text(defaults, text, bytes));
-        snprintf(text + used, bytes - used, " (default %s)", defaults->nets[0]);
+    case KEY_GRAPH:
+    case KEY_NET:
+    case KEY_LOSS: {
+        const char *const *names = key == KEY_LOSS ? defaults->losses : defaults->nets;
+        size_t used = strlen(names_text(names, text, bytes));
+        snprintf(text + used, bytes - used, "%s(default %s)", used > 24 ? "\n" : " ", names[0]);
         return text;
     }
     case KEY_LATENT:
@@ -323,16 +344,17 @@ static int take_path(const struct options *o, const struct entry *e, const char 
     return GO_ON;
 }
 
-static int take_net(struct options *o, const struct entry *e, const char *value)
+static int take_name(const struct options *o, const struct entry *e, const char *value,
+                     const char *const *names, int *out)
 {
-    for (int i = 0; o->nets[i] != NULL; i++) {
-        if (strcmp(o->nets[i], value) == 0) {
-            o->net = i;
+    for (int i = 0; names[i] != NULL; i++) {
+        if (strcmp(names[i], value) == 0) {
+            *out = i;
             return GO_ON;
         }
     }
     char wanted[128];
-    return refuse(o, e->name, value, nets_text(o, wanted, sizeof wanted));
+    return refuse(o, e->name, value, names_text(names, wanted, sizeof wanted));
 }
 
 /* Numbers above 0 with commas between them, whole ones if so wanted. */
@@ -417,6 +439,8 @@ static int take(struct options *o, const struct options *defaults, const struct 
         return GO_ON;
     case KEY_DOT:
         return take_path(o, e, value, &o->dot);
+    case KEY_HTML:
+        return take_path(o, e, value, &o->html);
     case KEY_RATES:
         return take_list(o, e, value, false, 1e38, &o->rates);
     case KEY_WIDTHS:
@@ -429,8 +453,28 @@ static int take(struct options *o, const struct options *defaults, const struct 
         return take_int(o, e, value, 1, 100, &o->seeds);
     case KEY_IMAGE:
         return take_path(o, e, value, &o->image);
+    case KEY_GRAPH:
     case KEY_NET:
-        return take_net(o, e, value);
+        return take_name(o, e, value, o->nets, &o->net);
+    case KEY_LOSS:
+        return take_name(o, e, value, o->losses, &o->loss);
+    case KEY_CONDITIONAL:
+        o->conditional = true;
+        return GO_ON;
+    case KEY_TOO_STRONG:
+        o->too_strong = true;
+        return GO_ON;
+    case KEY_LABEL_SMOOTHING:
+        if (!read_real(value, &o->label_smoothing) ||
+            !(o->label_smoothing >= 0 && o->label_smoothing < 1)) {
+            return refuse(o, e->name, value, "a number from 0 to below 1");
+        }
+        return GO_ON;
+    case KEY_LABEL_NOISE:
+        if (!read_real(value, &o->label_noise) || !(o->label_noise >= 0 && o->label_noise <= 0.5)) {
+            return refuse(o, e->name, value, "a number from 0 to 0.5");
+        }
+        return GO_ON;
     case KEY_LATENT:
         return take_integer(o, e, value, 1, 1000, &o->latent);
     case KEY_BETA:
@@ -480,6 +524,7 @@ bool options_part(const struct options *o, int part)
 
 int options_parse(struct options *o, int argc, char **argv)
 {
+    threads_wait_asleep(argv);
     o->path = argc > 0 ? argv[0] : "";
     o->seed = 1;
     o->steps = o->steps > 0 ? o->steps : 600;

@@ -29,6 +29,8 @@ enum {
     OPTION_LATENT = 1 << 14,
     OPTION_BETA = 1 << 15,
     OPTION_FROM_SAVED = 1 << 17,
+    OPTION_LOSS = 1 << 18,
+    OPTION_ADVERSARY = 1 << 19, /* --conditional, --too-strong, --label-smoothing, --label-noise */
     OPTION_TABLE = 1 << 20, /* --data names a table, not a folder */
     OPTION_WITHOUT = 1 << 21,
     OPTION_PARTS = 1 << 22,
@@ -36,6 +38,8 @@ enum {
     OPTION_WIDTHS = 1 << 25,
     OPTION_SEEDS = 1 << 26,
     OPTION_IMAGE = 1 << 27,
+    OPTION_HTML = 1 << 28,
+    OPTION_GRAPH = 1 << 29,
 
     OPTIONS_CLASSIFIER = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR |
                          OPTION_DATA | OPTION_JSON | OPTION_PICTURES | OPTION_VALIDATION |
@@ -59,6 +63,7 @@ struct options {
     int threads;         /* 0: as many as the library chooses */
     /* The caller may set these five to defaults of its own. */
     int epochs;           /* default 0: digits_usual_epochs() */
+    const char *usual_epochs; /* NULL, or the default in words, if it is none of these */
     int steps;            /* default 600 */
     int64_t batch;        /* default 64 */
     double lr;            /* default 1e-3 */
@@ -73,6 +78,7 @@ struct options {
     int64_t save_every;        /* steps; 0: at the end of an epoch and every few minutes only */
     bool resume;               /* go on from the newest checkpoint in `save` */
     const char *dot;           /* NULL: none is written */
+    const char *html;          /* likewise */
     struct number_list rates;  /* learning rates to try; the caller sets the default */
     struct number_list widths; /* of the hidden layer, likewise */
     struct number_list labels; /* how many labelled samples to try, likewise */
@@ -82,6 +88,12 @@ struct options {
     const char *const *
         nets; /* names of networks to choose from, the default first, ended by NULL; the caller sets them */
     int net; /* which of them */
+    const char *const *losses; /* likewise, of losses */
+    int loss;
+    bool conditional;       /* the class is given to both networks */
+    bool too_strong;        /* the discriminator gets every advantage */
+    double label_smoothing; /* taken from the target of real pictures; default 0 */
+    double label_noise;     /* share of the labels that are turned round; default 0 */
     int64_t
         latent;  /* numbers in a latent vector; the caller may set a default of its own, else 20 */
     double beta; /* weight of the divergence; default 1 */
@@ -92,7 +104,8 @@ struct options {
 };
 
 /* Fills the defaults and then what argv says. Returns -1 if the program should go on, else its exit
- * status: 0 after --help, 2 after a usage error, which has been printed. */
+ * status: 0 after --help, 2 after a usage error, which has been printed. To be called first: it may load the program once more
+ * (threads.h). */
 int options_parse(struct options *o, int argc, char **argv);
 /* Whether that part of the lesson is wanted. */
 bool options_part(const struct options *o, int part);

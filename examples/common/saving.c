@@ -80,6 +80,15 @@ static void options_visit(void *object, ag_state_visitor *v)
     if (o->accepts & OPTION_NET) {
         ag_state_same_text(v, "net", o->nets[o->net]);
     }
+    if (o->accepts & OPTION_LOSS) {
+        ag_state_same_text(v, "loss", o->losses[o->loss]);
+    }
+    if (o->accepts & OPTION_ADVERSARY) {
+        ag_state_same_int64(v, "conditional", o->conditional);
+        ag_state_same_int64(v, "too-strong", o->too_strong);
+        ag_state_same_double(v, "label-smoothing", o->label_smoothing);
+        ag_state_same_double(v, "label-noise", o->label_noise);
+    }
     if (o->accepts & OPTION_LATENT) {
         ag_state_same_int64(v, "latent", o->latent);
     }

@@ -145,4 +145,12 @@ expect 1 "plain is not a folder" "$cnn" --data digits --pictures plain
 if [[ -w /dev/full ]]; then
     expect 1 "standard output: cannot be written" sh -c '"$@" >/dev/full' sh "$mlp" "${brief[@]}" --no-pictures
 fi
+
+# Threads that wait sleep, unless the environment says otherwise. Only GNU's OpenMP says how long they spin.
+expect 0 "1 xor 0 =" env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT OMP_DISPLAY_ENV=verbose "$programs/xor"
+if grep -q GOMP_SPINCOUNT output; then
+    holds "waiting threads do not spin" output "/GOMP_SPINCOUNT/ { last = \$NF } END { exit !(last == \"'0'\") }"
+    expect 0 "1 xor 0 =" env -u OMP_WAIT_POLICY GOMP_SPINCOUNT=77 OMP_DISPLAY_ENV=verbose "$programs/xor"
+    holds "or as long as they are told" output "/GOMP_SPINCOUNT/ { last = \$NF } END { exit !(last == \"'77'\") }"
+fi
 tally

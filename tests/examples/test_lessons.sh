@@ -23,66 +23,16 @@ export OMP_WAIT_POLICY=passive
 cut_digits digits 1000 200
 small=(--data digits --no-pictures)
 
-# ---- logistic_regression -------------------------------------------------------------------------------------------------
-
-expect 0 "5-fold accuracy" "$programs/logistic_regression" --pictures pictures --json logistic.json
-drawn logistic_regression judgement boundary calibration losses hidden bending
-holds "logistic regression calls 96 % of the cells right" output '/^5-fold accuracy/ { exit !($3 >= 96) }'
-holds "and much more than half of what the more frequent class alone leaves wrong" output '
-    /more frequent class/ { sub(".*class: ", ""); base = $1 } /^5-fold/ { mine = $3 }
-    END { exit !(base > 62 && base < 63) }'
-holds "the lower the threshold, the fewer are missed and the more are warned in vain" output '
-    /^The threshold/ { table = 1 } table && $2 == "%" { if (n++ && !($3 <= missed && $4 >= alarms)) wrong++; missed = $3; alarms = $4 }
-    END { exit !(n == 5 && !wrong && missed < 4) }'
-# By counting pairs, without a curve.
-holds "the area below the ROC curve is the share of pairs in the right order" logistic.json '
-    /"p": \[/ { into = 1; next } /"truth": \[/ { into = 2; next } /\]/ { into = 0 }
-    into { gsub(/[ ,]/, ""); if (into == 1) p[++n] = $0 + 0; else t[++m] = $0 + 0 }
-    /"area"/ { sub(",", "", $2); area = $2 + 0 }
-    END { for (i = 1; i <= n; i++) if (t[i]) for (j = 1; j <= n; j++) if (!t[j]) { pairs++; right += p[i] > p[j] ? 1 : p[i] == p[j] ? 0.5 : 0 }
-        d = right / pairs - area; exit !(n == 569 && m == 569 && d < 1e-9 && d > -1e-9) }'
-holds "temperature makes the network less sure, changes no decision and lowers the log loss" output '
-    /^  network, no decay/ { right = $4; sure = $6; loss = $10 }
-    /^  the same, with temperature/ { done = ($5 == right && $7 < sure && $11 < 0.6 * loss) }
-    END { exit !done }'
-# The pull upwards at log-odds z is 1 - p for cross-entropy and 2 p (1 - p)^2 for the squared error.
-holds "the pulls are those of the formulas" output '
-    function near(a, b) { return a - b < 0.06 * b + 1e-12 && b - a < 0.06 * b + 1e-12 }
-    /^  log-odds now/ { for (i = 1; i <= 7; i++) z[i] = $(i + 2) }
-    /^  cross-entropy .*[0-9]$/ && !one { one = 1; for (i = 1; i <= 7; i++) { p = 1 / (1 + exp(-z[i])); if (!near($(i + 1), 1 - p)) wrong++ } }
-    /^  squared error .*[0-9]$/ && !two { two = 1; for (i = 1; i <= 7; i++) { p = 1 / (1 + exp(-z[i])); if (!near($(i + 2), 2 * p * (1 - p) ^ 2)) wrong++ } }
-    END { exit !(one && two && !wrong) }'
-holds "sure and wrong: cross-entropy turns round in a hundred steps, the squared error does not" output '
-    /^  cross-entropy .*%$/ { cross = $6 } /^  squared error .*%$/ { squared = $7 }
-    END { exit !(cross > 95 && squared < 50) }'
-holds "a hidden layer tells what no line can tell" output '
-    /5-fold accuracy of a line/ { line = $6; hidden = $16 } END { exit !(line < 75 && hidden > 92) }'
-same_without_threads logistic_regression area --no-pictures --parts 1 --epochs 3
-expect 0 "2. The boundary" "$programs/logistic_regression" --no-pictures --parts 2
-expect 2 "--parts needs 1 to 32 whole numbers from 1 to 5" "$programs/logistic_regression" --parts 6
-tables=$sample/../tables
-refused=(--json no.json --pictures none)
-head -n 200 "$tables/breast_cancer.csv" | grep -v benign >bad.csv
-expect 1 "bad.csv" "$programs/logistic_regression" "${refused[@]}" --data bad.csv
-sed 's/benign/unknown/;n' "$tables/breast_cancer.csv" >bad.csv
-expect 1 "must tell two classes apart, it has 3" "$programs/logistic_regression" "${refused[@]}" --data bad.csv
-sed '7s/,/,much,/2' "$tables/breast_cancer.csv" >bad.csv
-expect 1 "bad.csv" "$programs/logistic_regression" "${refused[@]}" --data bad.csv
-awk -F, -v OFS=, 'NR > 1 { $3 = 1 } 1' "$tables/breast_cancer.csv" >bad.csv
-expect 1 "mean perimeter" "$programs/logistic_regression" "${refused[@]}" --data bad.csv
-: >bad.csv
-expect 1 "bad.csv" "$programs/logistic_regression" "${refused[@]}" --data bad.csv
-{ head -n 1 "$tables/breast_cancer.csv"; grep -m 1 benign "$tables/breast_cancer.csv"; grep -m 2 malignant "$tables/breast_cancer.csv"; } >bad.csv
-expect 1 "k" "$programs/logistic_regression" "${refused[@]}" --data bad.csv
-expect 1 "nowhere.csv" "$programs/logistic_regression" "${refused[@]}" --data nowhere.csv
-expect 1 "the loss became" "$programs/logistic_regression" "${refused[@]}" --lr 1e30
-absent no.json none
-
 # ---- softmax_regression --------------------------------------------------------------------------------------------------
 
 expect 0 "test accuracy" "$programs/softmax_regression" --data digits --epochs 6 --pictures pictures --json softmax.json
-drawn softmax_regression learning-curve confusion mistakes weights losses
-has softmax.json '"pulls"' '"losses"' '"confusion"' '"weights_hash"'
+drawn softmax_regression learning-curve confusion mistakes weights losses iris
+has softmax.json '"pulls"' '"losses"' '"confusion"' '"weights_hash"' '"iris_confusion"'
+holds "irises: 92 % by five folds, and each flower stands once in the confusion matrix" output '
+    /^irises: 5-fold accuracy/ { accuracy = $4 }
+    /^ *setosa +[0-9.]/ || /^versicolor +[0-9.]/ || /^ *virginica +[0-9.]/ { row = 0; for (i = 2; i <= 4; i++) row += $i; if (row == 50) rows++; right += $(++n + 1) }
+    END { d = right / 1.5 - accuracy; exit !(accuracy >= 92 && rows == 3 && d < 0.06 && d > -0.06) }'
+holds "two measurements tell most of them apart" output '/^with petal length, petal width alone/ { exit !($7 >= 90) }'
 holds "softmax regression reads 70 % after 1000 digits" output '/^test accuracy/ { exit !($3 > 70) }'
 # With two classes in the race, q = 1 / (1 + e^lead) is the probability of the right one: cross-entropy pulls with 1 - q, the
 # squared error of probabilities with 4 q (1 - q)^2, which vanishes when it is needed most.
@@ -172,13 +122,15 @@ absent no.json none
 
 # ---- wrong options -------------------------------------------------------------------------------------------------------
 
-for name in logistic_regression softmax_regression shuffling sweep filters; do
+for name in softmax_regression shuffling sweep filters; do
     expect 0 "Usage: $name" "$programs/$name" --help
     expect 2 "unknown option '--colour' (see --help)" "$programs/$name" --colour
     expect 2 "unexpected argument 'digits'" "$programs/$name" digits
-    expect 2 "--epochs needs a whole number" "$programs/$name" --epochs 0
     expect 1 "nowhere" "$programs/$name" --json nowhere/x.json
     absent nowhere
+done
+for name in softmax_regression shuffling sweep filters; do
+    expect 2 "--epochs needs a whole number" "$programs/$name" --epochs 0
 done
 for name in softmax_regression shuffling sweep filters; do
     expect 1 "--data nowhere: there is no" "$programs/$name" --data nowhere --json no.json --pictures none

@@ -38,7 +38,7 @@ else
     (cd "$root" && tar --exclude=./build --exclude=./.git -cf - .) | tar -xf - -C "$copy"
 fi
 
-# What quickstart.sh would have built there.
+# What the quick start builds: the same programs.
 mkdir -p "$copy/build"
 ln -s "$build" "$copy/build/release"
 
