@@ -95,7 +95,7 @@ AG_API const char *data_set_class_name(const data_set *set, int64_t label); /* "
 AG_API void data_set_free(data_set *set);
 
 /* A set of the program's own: the struct describes it (name its fields: more may follow), `state` is handed to its functions. `read` writes sample i (in range) to
- * x and y (never NULL). It may be called from the loader's thread, and from several at a time if several loaders use the set;
+ * x and y (never NULL). It may be called from several threads at a time: a loader's, and those of others that use the set;
  * it raises its errors with ag_error_raise() and returns them: they reach the handler on the thread that wanted the sample. */
 typedef struct data_set_type {
     size_t size; /* sizeof(data_set_type) */
@@ -125,7 +125,8 @@ typedef struct data_loader_config {
     data_sampler *sampler; /* which samples in which order (data/sampler.h), instead of `shuffle`; default NULL: as the set has them */
     data_collate *collate; /* how samples become a batch (data/collate.h); default NULL: they are stacked */
     int workers;    /* threads of the loader's own that prepare batches ahead, 0 to 256; default 0: a batch is read when it is asked
-                     * for (small batches of arrays always are: that takes less time than asking a thread for them) */
+                     * for (small batches of arrays always are: that takes less time than asking a thread for them; and a batch that
+                     * no thread has begun when it is asked for) */
     int prefetch;   /* batches that each of them prepares ahead, 1 to 1024; default 2 */
 } data_loader_config;
 

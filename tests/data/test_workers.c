@@ -122,7 +122,8 @@ START_TEST(threads_read_at_the_same_time_and_as_far_ahead_as_asked)
     }
     nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
     ck_assert_int_eq(atomic_load(&source.reads), 7 * BATCH);
-    ck_assert_int_eq(atomic_load(&source.most), 3);
+    ck_assert_int_ge(atomic_load(&source.most), 3); /* and the loop's own, if it finds a batch that none has begun */
+    ck_assert_int_le(atomic_load(&source.most), 4);
     data_loader_free(loader);
 }
 END_TEST
