@@ -196,6 +196,42 @@ START_TEST(what_is_missing_unexpected_or_of_another_shape_stands_in_one_error)
 }
 END_TEST
 
+/* Each kind of difference alone is enough. */
+START_TEST(strict_refuses_one_missing_one_unexpected_and_one_of_another_type)
+{
+    float w[4] = { 1, 2, 3, 4 };
+    ag_scope scope = { 0 };
+    ag_begin_no_grad(&scope);
+    ag_tensor weight = ag_from(AG_SHAPE(2, 2), AG_FLOAT32, w), bias = ag_from(AG_SHAPE(2), AG_FLOAT32, w),
+              whole = ag_arange(2, AG_INT64);
+    const struct {
+        const char *name[3];
+        ag_tensor tensor[3];
+        const char *says;
+    } bad[] = {
+        { { "weight" }, { weight }, "missing: bias, float32 (2)" },
+        { { "weight", "bias", "more" }, { weight, bias, bias }, "unexpected: more" },
+        { { "weight", "bias" }, { weight, whole }, "bias: int64 (2) there, float32 (2) here" },
+    };
+    nn_module *m = initialised(nn_linear(2, 2), 1);
+    uint64_t before = nn_hash(m);
+    for (int i = 0; i < 3; i++) {
+        ag_list *list = ag_list_new();
+        for (int k = 0; k < 3 && bad[i].name[k] != NULL; k++) {
+            ag_list_add(list, bad[i].name[k], bad[i].tensor[k]);
+        }
+        nn_load_state_dict(m, ag_entries_list(list), nn_load_defaults(), NULL);
+        char want[200];
+        snprintf(want, sizeof want, "nn_load_state_dict: the list does not fit Linear, and nothing was changed: %s (", bad[i].says);
+        test_expect(AG_ERROR_VALUE, want);
+        ck_assert_uint_eq(nn_hash(m), before);
+        ag_list_free(list);
+    }
+    ag_end(&scope);
+    nn_free(m);
+}
+END_TEST
+
 START_TEST(not_strict_loads_what_fits_and_tells_the_rest)
 {
     nn_module *m = initialised(other_mlp(), 1), *whole = mlp();
@@ -752,6 +788,7 @@ int main(void)
                         (int)(sizeof models / sizeof models[0]));
     tcase_add_test(tcase, the_counter_of_batch_norm_and_the_running_statistics_come_along);
     tcase_add_test(tcase, what_is_missing_unexpected_or_of_another_shape_stands_in_one_error);
+    tcase_add_test(tcase, strict_refuses_one_missing_one_unexpected_and_one_of_another_type);
     tcase_add_test(tcase, not_strict_loads_what_fits_and_tells_the_rest);
     tcase_add_test(tcase, prefixes_are_taken_off_put_on_exchanged_and_passed_over);
     tcase_add_test(tcase, numbers_are_rounded_only_if_that_was_asked_for);
