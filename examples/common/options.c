@@ -41,6 +41,8 @@ enum key {
     KEY_GRAPH,
     KEY_RATES,
     KEY_WIDTHS,
+    KEY_LABELS,
+    KEY_DIGITS,
     KEY_SEEDS,
     KEY_IMAGE,
     KEY_NET,
@@ -98,7 +100,7 @@ static const struct entry entries[] = {
       "to below 1; 0: none, and no early stopping (default @)" },
     { KEY_PATIENCE, OPTION_PATIENCE, "patience", "N",
       "stop after N epochs without a better validation; the\n"
-      "best weights are restored (default 3)" },
+      "best weights are restored (default @)" },
     { KEY_SHUFFLE_LABELS, OPTION_SHUFFLE_LABELS, "shuffle-labels", NULL,
       "train on permuted labels: nothing can be learned, and the\n"
       "test accuracy must stay near 10 %" },
@@ -124,6 +126,15 @@ static const struct entry entries[] = {
     { KEY_RATES, OPTION_RATES, "rates", "LIST", "learning rates to try (default @)" },
     { KEY_WIDTHS, OPTION_WIDTHS, "widths", "LIST",
       "widths of the hidden layer to try (default @)" },
+    { KEY_LABELS, OPTION_LABELS, "labels", "LIST",
+      "how many labelled pictures to try (default @)" },
+    { KEY_DATA, OPTION_CLOTHES, "data", "DIR",
+      "folder with Fashion-MNIST's four files, plain or .gz, as\n"
+      "examples/fetch_data.sh gets them (default: the sample that\n"
+      "comes with the source)" },
+    { KEY_DIGITS, OPTION_CLOTHES, "digits", "DIR",
+      "folder with MNIST's four files, to train on first (default:\n"
+      "$WENGERT_DATA if set, else the sample in the source)" },
     { KEY_SEEDS, OPTION_SEEDS, "seeds", "N", "seeds to try each with, from --seed on (default @)" },
     { KEY_IMAGE, OPTION_IMAGE, "image", "FILE",
       "a picture of your own, PNG (default: the photograph that\n"
@@ -205,6 +216,9 @@ static const char *default_of(const struct options *defaults, enum key key, char
     case KEY_BETA:
         snprintf(text, bytes, "%g", defaults->beta);
         return text;
+    case KEY_PATIENCE:
+        snprintf(text, bytes, "%d", defaults->patience);
+        return text;
     case KEY_RATES:
         return defaults->rates.count == 0 ? "chosen by the lesson"
                                           : list_text(&defaults->rates, text, bytes);
@@ -212,6 +226,8 @@ static const char *default_of(const struct options *defaults, enum key key, char
         return list_text(&defaults->part, text, bytes);
     case KEY_WIDTHS:
         return list_text(&defaults->widths, text, bytes);
+    case KEY_LABELS:
+        return list_text(&defaults->labels, text, bytes);
     case KEY_SEEDS:
         snprintf(text, bytes, "%d", defaults->seeds);
         return text;
@@ -432,6 +448,10 @@ static int take(struct options *o, const struct options *defaults, const struct 
         return take_list(o, e, value, false, 1e38, &o->rates);
     case KEY_WIDTHS:
         return take_list(o, e, value, true, 10000, &o->widths);
+    case KEY_LABELS:
+        return take_list(o, e, value, true, 1e6, &o->labels);
+    case KEY_DIGITS:
+        return take_path(o, e, value, &o->digits);
     case KEY_SEEDS:
         return take_int(o, e, value, 1, 100, &o->seeds);
     case KEY_IMAGE:
@@ -515,7 +535,7 @@ int options_parse(struct options *o, int argc, char **argv)
     o->lr = o->lr > 0 ? o->lr : 1e-3;
     o->pictures = "wengert-out";
     o->validation = o->validation > 0 ? o->validation : 0.05;
-    o->patience = 3;
+    o->patience = o->patience > 0 ? o->patience : 3;
     o->latent = o->latent > 0 ? o->latent : 20;
     o->beta = 1;
     for (int i = 0; i < o->parts; i++) {

@@ -23,6 +23,8 @@ enum {
     OPTION_SHUFFLE_LABELS = 1 << 11,
     OPTION_DOT = 1 << 12,
     OPTION_SAVE = 1 << 16, /* --save, --save-every and --resume */
+    OPTION_LABELS = 1 << 18,
+    OPTION_CLOTHES = 1 << 19, /* --data is Fashion-MNIST, and --digits MNIST */
     OPTION_NET = 1 << 13,
     OPTION_LATENT = 1 << 14,
     OPTION_BETA = 1 << 15,
@@ -70,7 +72,7 @@ struct options {
     const char *json;     /* NULL: none is written */
     const char *pictures; /* a folder; NULL: none are drawn */
     bool svg;             /* the pictures are SVG, else PNG */
-    int patience;         /* default 3 */
+    int patience;         /* default 3; the caller may set one of its own */
     bool shuffle_labels;
     const char *save;          /* a folder for checkpoints; NULL: nothing is saved */
     int64_t save_every;        /* steps; 0: at the end of an epoch and every few minutes only */
@@ -79,6 +81,8 @@ struct options {
     const char *html;          /* likewise */
     struct number_list rates;  /* learning rates to try; the caller sets the default */
     struct number_list widths; /* of the hidden layer, likewise */
+    struct number_list labels; /* how many labelled samples to try, likewise */
+    const char *digits;        /* NULL: the embedded sample of MNIST */
     int seeds;                 /* how many seeds, from `seed` on; the caller sets the default */
     const char *image;         /* NULL: the one that comes with the source */
     const char *const *

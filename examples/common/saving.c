@@ -133,17 +133,24 @@ static bool begin(struct saving *s, const struct options *o, char *folder)
     return true;
 }
 
+/* Before anything is trained, not after the first epoch. */
+static bool possible(const struct options *o)
+{
+    return output_folder_possible(o->program, "save", o->save) &&
+           output_folder_make(o->program, o->save);
+}
+
 bool saving_begin(struct saving *s, const struct options *o)
 {
     *s = (struct saving){ .options = o };
-    return o->save == NULL || begin(s, o, strdup(o->save));
+    return o->save == NULL || (possible(o) && begin(s, o, strdup(o->save)));
 }
 
 bool saving_begin_part(struct saving *s, const struct options *o, const char *part)
 {
     *s = (struct saving){ .options = o };
-    return o->save == NULL || (output_folder_make(o->program, o->save) &&
-                               begin(s, o, output_path_join(o->program, o->save, part)));
+    return o->save == NULL ||
+           (possible(o) && begin(s, o, output_path_join(o->program, o->save, part)));
 }
 
 void saving_add(struct saving *s, const char *name, ag_stateful object)
