@@ -40,6 +40,13 @@ int platform_processors(void)
     return n < 1 ? 1 : (int)n;
 }
 
+bool platform_is_terminal(FILE *stream)
+{
+    const char *kind = getenv("TERM");
+    int descriptor = fileno(stream);
+    return descriptor >= 0 && isatty(descriptor) && kind != NULL && strcmp(kind, "dumb") != 0;
+}
+
 double platform_seconds(void)
 {
     struct timespec now;

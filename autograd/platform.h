@@ -5,9 +5,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 void *platform_aligned_alloc(size_t bytes); /* 64-byte aligned; NULL if there is no memory */
 void platform_aligned_free(void *block);
+bool platform_is_terminal(FILE *stream); /* one that can go back in a line and clear it */
 double platform_seconds(void); /* of a clock that only goes forward */
 int platform_processors(void); /* that this process may use */
 

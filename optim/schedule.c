@@ -196,6 +196,11 @@ ag_error optim_schedule_step_metric_at(ag_place where, optim_schedule *s, double
     return ag_error_code();
 }
 
+bool optim_schedule_watches(const optim_schedule *s)
+{
+    return !schedule_is_nil(s) && s->rule->step_metric != NULL;
+}
+
 int64_t optim_schedule_epoch(const optim_schedule *s)
 {
     return schedule_is_nil(s) ? -1 : s->epoch;

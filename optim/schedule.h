@@ -132,6 +132,7 @@ AG_API ag_error optim_schedule_step_at(ag_place where, optim_schedule *s);
 AG_API ag_error optim_schedule_step_metric_at(ag_place where, optim_schedule *s, double value);
 #define optim_schedule_step(...) optim_schedule_step_at(AG_HERE, __VA_ARGS__)
 #define optim_schedule_step_metric(...) optim_schedule_step_metric_at(AG_HERE, __VA_ARGS__)
+AG_API bool optim_schedule_watches(const optim_schedule *s); /* whether it is stepped with a value */
 AG_API int64_t optim_schedule_epoch(const optim_schedule *s); /* how often it was stepped; -1 for a nil one */
 
 /* All that a resumed run needs of the schedule (autograd/state.h), as PyTorch's state_dict: e, base rates, settings. The rates

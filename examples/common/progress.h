@@ -5,20 +5,13 @@
 #ifndef EXAMPLES_COMMON_PROGRESS_H
 #define EXAMPLES_COMMON_PROGRESS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
-#include "autograd/autograd.h"
+#include "train/progress.h"
 
 struct progress {
-    int epoch, epochs;
-    int64_t total, done; /* samples */
-    int64_t right;       /* of those done, classified correctly */
-    double loss_sum;     /* over those done */
-    double begun, shown; /* seconds of the monotonic clock */
-    bool terminal;
-    bool open;    /* between progress_begin() and progress_end() */
-    bool resumed; /* in the middle of an epoch: progress_begin() goes on with its sums */
+    train_progress bar;
+    int64_t right; /* of those done, classified correctly */
 };
 
 /* Seconds since some fixed moment. */

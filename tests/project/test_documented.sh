@@ -16,7 +16,7 @@ python3 "$root/tests/reference.py" "$root" --check
 
 # The check sees what is missing.
 mkdir -p "$work/copy/tests"
-cp -r "$root"/{autograd,nn,optim,data} "$work/copy"
+cp -r "$root"/{autograd,nn,optim,data,train} "$work/copy"
 cp "$root/tests/symbols.txt" "$work/copy/tests"
 printf 'AG_API int ag_nobody_knows(int x);\n' >>"$work/copy/autograd/tape.h"
 printf 'ag_nobody_knows\n' >>"$work/copy/tests/symbols.txt"

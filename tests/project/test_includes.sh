@@ -29,6 +29,7 @@ declare -A may_include=(
     [nn]='nn autograd'
     [optim]='optim autograd'
     [data]='data autograd'
+    [train]='train nn optim data autograd'
 )
 for folder in "${!may_include[@]}"; do
     while read -r file; do
@@ -76,14 +77,14 @@ done < <(code_of autograd/kernels/*.[ch] | grep -E '\bag_(tensor|tape|scope|swee
 while read -r line; do
     refuse "only autograd/kernels/gemm.c includes BLIS: $line"
 done < <(grep -rnE '#[[:space:]]*include[[:space:]]*[<"](blis/)?c?bl(is|as)\.h' --include='*.[ch]' \
-    autograd nn optim data examples | grep -v '^autograd/kernels/gemm\.c:' || true)
+    autograd nn optim data train examples | grep -v '^autograd/kernels/gemm\.c:' || true)
 
 # One file talks to the platform. Loaders have threads of their own: POSIX ones, since not every C library has C11's.
 while read -r line; do
     refuse "only autograd/platform.c talks to the platform: $line"
 done < <(grep -rnE '#[[:space:]]*include[[:space:]]*<((sys|linux|mach)/.*|unistd|pthread|sched|dlfcn|windows|termios|dirent|fcntl|signal|poll)\.?h?>' \
-    --include='*.[ch]' autograd nn optim data | grep -vE '^(autograd/platform\.c|data/loader_internal\.h:[0-9]+:#include <pthread\.h>)' || true)
-mapfile -t library < <(files_under autograd nn optim data)
+    --include='*.[ch]' autograd nn optim data train | grep -vE '^(autograd/platform\.c|data/loader_internal\.h:[0-9]+:#include <pthread\.h>)' || true)
+mapfile -t library < <(files_under autograd nn optim data train)
 while read -r line; do
     refuse "only autograd/platform.c talks to the platform: $line"
 done < <(code_of "${library[@]}" | grep -E '\b(clock_gettime|sysconf|isatty|usleep|nanosleep|getpid|popen|system) *\(' |

@@ -12,6 +12,6 @@ while read -r file; do
         printf '%s is in no source list\n' "${file#"$root/"}" >&2
         failures=$((failures + 1))
     fi
-done < <(find "$root"/{autograd,nn,optim,data,examples,tests} -name '*.c')
+done < <(find "$root"/{autograd,nn,optim,data,train,examples,tests} -name '*.c')
 printf '%d files, %d failures\n' "$(wc -l <<<"$compiled")" "$failures"
 [[ $failures -eq 0 ]]

@@ -14,14 +14,14 @@ if [[ ${3:-} == --update ]]; then
     printf '%d names\n' "$(wc -l <"$list")"
     exit 0
 fi
-if strange=$(grep -vE '^(ag|nn|optim|data)_[a-z]' <<<"$exported"); then
+if strange=$(grep -vE '^(ag|nn|optim|data|train)_[a-z]' <<<"$exported"); then
     printf 'exported without a prefix of the house:\n%s\n' "$strange" >&2
     exit 1
 fi
 
 # What the headers promise is there: each AG_API function, multi-line prototypes included.
 declared=$(cd "$root" && sed -e 's|/\*.*\*/||' -e '/^ \* /d' autograd/*.h autograd/ops/*.h autograd/inspect/*.h nn/*.h optim/*.h \
-    data/*.h | grep -oE '^AG_API [^(;]*\(' | sed -E 's/.*[ *]([A-Za-z0-9_]+)\($/\1/' | sort -u)
+    data/*.h train/*.h | grep -oE '^AG_API [^(;]*\(' | sed -E 's/.*[ *]([A-Za-z0-9_]+)\($/\1/' | sort -u)
 if missing=$(comm -23 <(printf '%s\n' "$declared") <(printf '%s\n' "$exported") | grep .); then
     printf 'declared in a header, but not in the library:\n%s\n' "$missing" >&2
     exit 1
