@@ -81,7 +81,7 @@ int main(int argc, char **argv)
     double plain = 0.1 * explode.weight, clipped = 0.1 * explode.weight * fmin(1, 1 / explode.weight);
     printf("  plain: the weights would move by %.2e; clipped: by %.2e; they have norm %.1f\n", plain, clipped, 2 * sqrt(WIDTH));
     lesson_claim(&l, plain > 1e10 && fabs(clipped - 0.1) < 1e-12, "clipping keeps the direction and makes the step a step again");
-    double rescued = vanish.weight * fmin(1, 1 / vanish.weight);
-    lesson_claim(&l, rescued == vanish.weight, "to a vanished gradient it does nothing");
+    double rescued = vanish.first * fmin(1, 1 / vanish.first);
+    lesson_claim(&l, rescued == vanish.first, "to what has vanished it does nothing: at h_0 there still arrives %.1e", rescued);
     return lesson_end(&l);
 }

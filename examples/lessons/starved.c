@@ -64,8 +64,13 @@ int main(int argc, char **argv)
         printf("  %22d %12.2e %24.3e %22.3e\n", stops[k], loss_now, minimax[k], turned[k]);
     }
     lesson_claim(&l, loss_now < 0.01, "the discriminator has become sure: its loss is %.1e", loss_now);
-    lesson_claim(&l, minimax[3] < 0.02 * minimax[1], "wrong: the generator's gradient has shrunk to %.1e of what it was after 20 steps", minimax[3] / minimax[1]);
-    lesson_claim(&l, turned[3] > 50 * minimax[3], "right: with the loss turned round it is %.0f times larger", turned[3] / minimax[3]);
+    double share[4];
+    for (int k = 0; k < 4; k++) {
+        share[k] = minimax[k] / turned[k]; /* for one fake it is D / (1 - D): how much the judge doubts */
+    }
+    lesson_claim(&l, share[0] > share[1] && share[1] > share[2] && share[2] > share[3] && share[3] < 0.01,
+                 "wrong: the surer it is, the less arrives; at last %.4f of what the other loss sends", share[3]);
+    lesson_claim(&l, turned[3] > turned[1], "right: with the loss turned round the gradient grows with the judge's skill");
     optim_free(opt);
     nn_free(d);
     ag_drop(&fakes);
