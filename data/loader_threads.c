@@ -81,24 +81,36 @@ void loader_threads_begin(data_loader *l, int64_t first)
     pthread_mutex_unlock(&l->mutex);
 }
 
+/* Reads batch `next` on the user's thread. */
+static void fill_here(data_loader *l, struct slot *slot)
+{
+    char message[DATA_MESSAGE];
+    ag_error error = loader_fill(l, l->next, &l->scratch, message);
+    pthread_mutex_lock(&l->mutex);
+    if (error == AG_OK) {
+        slot->ready = true;
+    } else {
+        loader_fault(l, l->next, error, message);
+    }
+    pthread_mutex_unlock(&l->mutex);
+}
+
+/* A batch that no thread has begun is read here: where processors are busy with other things, that
+ * takes less time than waiting for a thread to get one. */
 bool loader_await(data_loader *l)
 {
     struct slot *slot = loader_slot(l, l->next);
-    if (l->ahead == 0) {
-        if (l->fault_batch > l->next) {
-            char message[DATA_MESSAGE];
-            ag_error error = loader_fill(l, l->next, &l->scratch, message);
-            if (error != AG_OK) {
-                loader_fault(l, l->next, error, message);
-            }
-        }
-        return l->fault_batch > l->next;
-    }
     pthread_mutex_lock(&l->mutex);
-    int64_t allowed = allowed_from(l, l->next);
+    int64_t allowed = l->ahead > 0 ? allowed_from(l, l->next) : 0;
     if (allowed > l->allowed) {
         l->allowed = allowed;
         pthread_cond_signal(&l->work);
+    }
+    if (l->claimed == l->next && l->fault_batch > l->next) {
+        l->claimed++;
+        pthread_mutex_unlock(&l->mutex);
+        fill_here(l, slot);
+        pthread_mutex_lock(&l->mutex);
     }
     while (!slot->ready && l->fault_batch > l->next) {
         pthread_cond_wait(&l->ready, &l->mutex);

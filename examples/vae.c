@@ -555,6 +555,7 @@ int main(int argc, char **argv)
         .accepts = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR | OPTION_DATA | OPTION_JSON |
                    OPTION_PICTURES | OPTION_SAVE | OPTION_NET | OPTION_LATENT | OPTION_BETA | OPTION_FROM_SAVED,
         .batch = 128,
+        .usual_epochs = "10;\n30 when there are fewer than 20000 digits to train on",
         .nets = nets,
     };
     int status = options_parse(&options, argc, argv);

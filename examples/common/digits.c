@@ -14,11 +14,24 @@
 #ifndef WENGERT_EXAMPLES_SAMPLE
 #define WENGERT_EXAMPLES_SAMPLE "examples/mnist_sample"
 #endif
+#ifndef WENGERT_EXAMPLES_FASHION
+#define WENGERT_EXAMPLES_FASHION "examples/fashion_sample"
+#endif
 
 enum { EPOCHS = 5, EPOCHS_OF_SMALL_SETS = 10, SMALL_SET = 20000 };
 
 static const char *const file_names[] = { "train-images-idx3-ubyte", "train-labels-idx1-ubyte",
                                           "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte" };
+
+/* Which set, and where it may lie. */
+struct source {
+    const char *name;        /* "MNIST" */
+    const char *option;      /* which names a folder */
+    const char *folder;      /* that it named; NULL: none */
+    const char *environment; /* a variable that does; NULL: none */
+    const char *sample;      /* the folder of the sample in the source tree */
+    const char *beside;      /* and beside the program */
+};
 
 /* The first of MNIST's files that the folder does not have, plain or compressed; NULL if all are
  * there. */
@@ -37,8 +50,8 @@ static const char *missing_file(const char *folder)
 
 /* A folder that the user named is the only one looked into: training on something else would be a
  * surprise. */
-static bool named_folder(struct digits *d, const struct options *o, const char *folder,
-                         const char *named_by)
+static bool named_folder(struct digits *d, const struct options *o, const struct source *source,
+                         const char *folder, const char *named_by)
 {
     int length = snprintf(d->folder, sizeof d->folder, "%s", folder);
     if (length >= DIGITS_PATH) {
@@ -48,38 +61,38 @@ static bool named_folder(struct digits *d, const struct options *o, const char *
     }
     const char *missing = missing_file(folder);
     if (missing != NULL) {
-        fprintf(stderr,
-                "%s: %s %s: there is no %s and no %s.gz (examples/fetch_data.sh gets MNIST)\n",
-                o->program, named_by, folder, missing, missing);
+        fprintf(stderr, "%s: %s %s: there is no %s and no %s.gz (examples/fetch_data.sh gets %s)\n",
+                o->program, named_by, folder, missing, missing, source->name);
         return false;
     }
     return true;
 }
 
-static bool find_folder(struct digits *d, const struct options *o)
+static bool find_folder(struct digits *d, const struct options *o, const struct source *source)
 {
-    const char *from_environment = getenv("WENGERT_DATA");
-    if (o->data != NULL) {
-        return named_folder(d, o, o->data, "--data");
+    const char *from_environment = source->environment != NULL ? getenv(source->environment) : NULL;
+    if (source->folder != NULL) {
+        return named_folder(d, o, source, source->folder, source->option);
     }
     if (from_environment != NULL && *from_environment != '\0') {
-        return named_folder(d, o, from_environment, "WENGERT_DATA");
+        return named_folder(d, o, source, from_environment, source->environment);
     }
-    if (missing_file(WENGERT_EXAMPLES_SAMPLE) == NULL) {
-        snprintf(d->folder, sizeof d->folder, "%s", WENGERT_EXAMPLES_SAMPLE);
+    if (missing_file(source->sample) == NULL) {
+        snprintf(d->folder, sizeof d->folder, "%s", source->sample);
         return true;
     }
     const char *slash = strrchr(o->path, '/');
     int length = slash ? (int)(slash - o->path) : 1;
-    snprintf(d->folder, sizeof d->folder, "%.*s/mnist_sample", length, slash ? o->path : ".");
+    snprintf(d->folder, sizeof d->folder, "%.*s/%s", length, slash ? o->path : ".", source->beside);
     if (missing_file(d->folder) == NULL) {
         return true;
     }
     fprintf(stderr,
-            "%s: the sample of MNIST was not found in %s nor in %s; name a folder with --data or "
-            "WENGERT_DATA "
-            "(examples/fetch_data.sh gets MNIST)\n",
-            o->program, WENGERT_EXAMPLES_SAMPLE, d->folder);
+            "%s: the sample of %s was not found in %s nor in %s; name a folder with %s%s%s "
+            "(examples/fetch_data.sh gets %s)\n",
+            o->program, source->name, source->sample, d->folder, source->option,
+            source->environment != NULL ? " or " : "",
+            source->environment != NULL ? source->environment : "", source->name);
     return false;
 }
 
@@ -156,12 +169,13 @@ static bool is_digits(const struct digits *d, const data_set *set, const char *p
     return true;
 }
 
-bool digits_open(struct digits *d, const struct options *o, ag_rng *rng)
+static bool open_source(struct digits *d, const struct options *o, const struct source *source,
+                        ag_rng *rng)
 {
     d->program = o->program;
     d->train = NULL;
     d->validation = NULL;
-    if (!find_folder(d, o)) {
+    if (!find_folder(d, o, source)) {
         return false;
     }
     data_set *all = data_mnist(d->folder, "train");
@@ -198,6 +212,23 @@ bool digits_open(struct digits *d, const struct options *o, ag_rng *rng)
     d->train = parts[0];
     d->validation = parts[1];
     return error == AG_OK;
+}
+
+bool digits_open(struct digits *d, const struct options *o, ag_rng *rng)
+{
+    bool both = (o->accepts & OPTION_CLOTHES) != 0;
+    const struct source source = {
+        "MNIST",        both ? "--digits" : "--data", both ? o->digits : o->data,
+        "WENGERT_DATA", WENGERT_EXAMPLES_SAMPLE,      "mnist_sample"
+    };
+    return open_source(d, o, &source, rng);
+}
+
+bool clothes_open(struct digits *d, const struct options *o, ag_rng *rng)
+{
+    const struct source source = { "Fashion-MNIST",          "--data",        o->data, NULL,
+                                   WENGERT_EXAMPLES_FASHION, "fashion_sample" };
+    return open_source(d, o, &source, rng);
 }
 
 int digits_usual_epochs(int64_t training_samples)

@@ -1,6 +1,6 @@
 /*
  * Where the digits come from: finding the folder, splitting off a validation set, permuting labels
- * on request.
+ * on request. Also clothes, which are stored as digits are.
  */
 #ifndef EXAMPLES_COMMON_DIGITS_H
 #define EXAMPLES_COMMON_DIGITS_H
@@ -20,6 +20,9 @@ struct digits {
 /* Finds the folder and reads the training files; the validation part is drawn at random from rng.
  * False after an error, which has been printed. */
 bool digits_open(struct digits *d, const struct options *o, ag_rng *rng);
+/* The same for Fashion-MNIST: from the folder that --data names, else from the sample. A program that reads both has --digits for
+ * the digits. */
+bool clothes_open(struct digits *d, const struct options *o, ag_rng *rng);
 /* The default number of epochs: 5, as usual for the full 60 000 digits, but 10 when there are fewer
  * than 20 000, because each epoch then has so few steps. */
 int digits_usual_epochs(int64_t training_samples);

@@ -41,12 +41,19 @@ enum key {
     KEY_GRAPH,
     KEY_RATES,
     KEY_WIDTHS,
+    KEY_LABELS,
+    KEY_DIGITS,
     KEY_SEEDS,
     KEY_IMAGE,
     KEY_NET,
     KEY_LATENT,
     KEY_BETA,
     KEY_FROM_SAVED,
+    KEY_LOSS,
+    KEY_CONDITIONAL,
+    KEY_TOO_STRONG,
+    KEY_LABEL_SMOOTHING,
+    KEY_LABEL_NOISE,
     KEY_TABLE,
     KEY_WITHOUT,
     KEY_PARTS,
@@ -77,6 +84,14 @@ static const struct entry entries[] = {
       "examples/fetch_data.sh gets them (default: $WENGERT_DATA\n"
       "if set, else the sample that comes with the source)" },
     { KEY_NET, OPTION_NET, "net", "NAME", "the network: @" },
+    { KEY_LOSS, OPTION_LOSS, "loss", "NAME", "the loss: @" },
+    { KEY_CONDITIONAL, OPTION_ADVERSARY, "conditional", NULL, "both networks are told which digit it is" },
+    { KEY_LABEL_SMOOTHING, OPTION_ADVERSARY, "label-smoothing", "X",
+      "real pictures count as 1 - X, from 0 to below 1 (default 0)" },
+    { KEY_LABEL_NOISE, OPTION_ADVERSARY, "label-noise", "SHARE",
+      "share of the discriminator's labels that are turned round,\nfrom 0 to 0.5 (default 0)" },
+    { KEY_TOO_STRONG, OPTION_ADVERSARY, "too-strong", NULL,
+      "what goes wrong when the discriminator is too strong" },
     { KEY_LATENT, OPTION_LATENT, "latent", "N", "numbers in a latent vector (default @)" },
     { KEY_BETA, OPTION_BETA, "beta", "X",
       "weight of the divergence in the loss, 0 or more (default @)" },
@@ -85,7 +100,7 @@ static const struct entry entries[] = {
       "to below 1; 0: none, and no early stopping (default @)" },
     { KEY_PATIENCE, OPTION_PATIENCE, "patience", "N",
       "stop after N epochs without a better validation; the\n"
-      "best weights are restored (default 3)" },
+      "best weights are restored (default @)" },
     { KEY_SHUFFLE_LABELS, OPTION_SHUFFLE_LABELS, "shuffle-labels", NULL,
       "train on permuted labels: nothing can be learned, and the\n"
       "test accuracy must stay near 10 %" },
@@ -111,6 +126,15 @@ static const struct entry entries[] = {
     { KEY_RATES, OPTION_RATES, "rates", "LIST", "learning rates to try (default @)" },
     { KEY_WIDTHS, OPTION_WIDTHS, "widths", "LIST",
       "widths of the hidden layer to try (default @)" },
+    { KEY_LABELS, OPTION_LABELS, "labels", "LIST",
+      "how many labelled pictures to try (default @)" },
+    { KEY_DATA, OPTION_CLOTHES, "data", "DIR",
+      "folder with Fashion-MNIST's four files, plain or .gz, as\n"
+      "examples/fetch_data.sh gets them (default: the sample that\n"
+      "comes with the source)" },
+    { KEY_DIGITS, OPTION_CLOTHES, "digits", "DIR",
+      "folder with MNIST's four files, to train on first (default:\n"
+      "$WENGERT_DATA if set, else the sample in the source)" },
     { KEY_SEEDS, OPTION_SEEDS, "seeds", "N", "seeds to try each with, from --seed on (default @)" },
     { KEY_IMAGE, OPTION_IMAGE, "image", "FILE",
       "a picture of your own, PNG (default: the photograph that\n"
@@ -130,16 +154,13 @@ static bool accepted(const struct options *o, const struct entry *e)
 }
 
 /* "dense or conv" */
-static const char *nets_text(const struct options *o, char *text, size_t bytes)
+static const char *names_text(const char *const *names, char *text, size_t bytes)
 {
     size_t used = 0;
     text[0] = '\0';
-    for (int i = 0; o->nets[i] != NULL && used < bytes; i++) {
-        used += (size_t)snprintf(text + used, bytes - used, "%s%s",
-                                 i == 0                    ? ""
-                                 : o->nets[i + 1] == NULL ? " or "
-                                                           : ", ",
-                                 o->nets[i]);
+    for (int i = 0; names[i] != NULL && used < bytes; i++) {
+        const char *between = i == 0 ? "" : names[i + 1] == NULL ? " or " : ", ";
+        used += (size_t)snprintf(text + used, bytes - used, "%s%s", between, names[i]);
     }
     return text;
 }
@@ -161,6 +182,9 @@ static const char *default_of(const struct options *defaults, enum key key, char
 {
     switch (key) {
     case KEY_EPOCHS:
+        if (defaults->epochs == 0 && defaults->usual_epochs != NULL) {
+            return defaults->usual_epochs;
+        }
         if (defaults->epochs == 0) {
             return "5;\n10 when there are fewer than 20000 digits to train on";
         }
@@ -179,9 +203,11 @@ static const char *default_of(const struct options *defaults, enum key key, char
         snprintf(text, bytes, "%g", defaults->validation);
         return text;
     case KEY_GRAPH:
-    case KEY_NET: {
-        size_t used = strlen(nets_text(defaults, text, bytes));
-        snprintf(text + used, bytes - used, " (default %s)", defaults->nets[0]);
+    case KEY_NET:
+    case KEY_LOSS: {
+        const char *const *names = key == KEY_LOSS ? defaults->losses : defaults->nets;
+        size_t used = strlen(names_text(names, text, bytes));
+        snprintf(text + used, bytes - used, "%s(default %s)", used > 24 ? "\n" : " ", names[0]);
         return text;
     }
     case KEY_LATENT:
@@ -190,6 +216,9 @@ static const char *default_of(const struct options *defaults, enum key key, char
     case KEY_BETA:
         snprintf(text, bytes, "%g", defaults->beta);
         return text;
+    case KEY_PATIENCE:
+        snprintf(text, bytes, "%d", defaults->patience);
+        return text;
     case KEY_RATES:
         return defaults->rates.count == 0 ? "chosen by the lesson"
                                           : list_text(&defaults->rates, text, bytes);
@@ -197,6 +226,8 @@ static const char *default_of(const struct options *defaults, enum key key, char
         return list_text(&defaults->part, text, bytes);
     case KEY_WIDTHS:
         return list_text(&defaults->widths, text, bytes);
+    case KEY_LABELS:
+        return list_text(&defaults->labels, text, bytes);
     case KEY_SEEDS:
         snprintf(text, bytes, "%d", defaults->seeds);
         return text;
@@ -316,16 +347,17 @@ static int take_path(const struct options *o, const struct entry *e, const char 
     return GO_ON;
 }
 
-static int take_net(struct options *o, const struct entry *e, const char *value)
+static int take_name(const struct options *o, const struct entry *e, const char *value,
+                     const char *const *names, int *out)
 {
-    for (int i = 0; o->nets[i] != NULL; i++) {
-        if (strcmp(o->nets[i], value) == 0) {
-            o->net = i;
+    for (int i = 0; names[i] != NULL; i++) {
+        if (strcmp(names[i], value) == 0) {
+            *out = i;
             return GO_ON;
         }
     }
     char wanted[128];
-    return refuse(o, e->name, value, nets_text(o, wanted, sizeof wanted));
+    return refuse(o, e->name, value, names_text(names, wanted, sizeof wanted));
 }
 
 /* Numbers above 0 with commas between them, whole ones if so wanted. */
@@ -416,13 +448,36 @@ static int take(struct options *o, const struct options *defaults, const struct 
         return take_list(o, e, value, false, 1e38, &o->rates);
     case KEY_WIDTHS:
         return take_list(o, e, value, true, 10000, &o->widths);
+    case KEY_LABELS:
+        return take_list(o, e, value, true, 1e6, &o->labels);
+    case KEY_DIGITS:
+        return take_path(o, e, value, &o->digits);
     case KEY_SEEDS:
         return take_int(o, e, value, 1, 100, &o->seeds);
     case KEY_IMAGE:
         return take_path(o, e, value, &o->image);
     case KEY_GRAPH:
     case KEY_NET:
-        return take_net(o, e, value);
+        return take_name(o, e, value, o->nets, &o->net);
+    case KEY_LOSS:
+        return take_name(o, e, value, o->losses, &o->loss);
+    case KEY_CONDITIONAL:
+        o->conditional = true;
+        return GO_ON;
+    case KEY_TOO_STRONG:
+        o->too_strong = true;
+        return GO_ON;
+    case KEY_LABEL_SMOOTHING:
+        if (!read_real(value, &o->label_smoothing) ||
+            !(o->label_smoothing >= 0 && o->label_smoothing < 1)) {
+            return refuse(o, e->name, value, "a number from 0 to below 1");
+        }
+        return GO_ON;
+    case KEY_LABEL_NOISE:
+        if (!read_real(value, &o->label_noise) || !(o->label_noise >= 0 && o->label_noise <= 0.5)) {
+            return refuse(o, e->name, value, "a number from 0 to 0.5");
+        }
+        return GO_ON;
     case KEY_LATENT:
         return take_integer(o, e, value, 1, 1000, &o->latent);
     case KEY_BETA:
@@ -480,7 +535,7 @@ int options_parse(struct options *o, int argc, char **argv)
     o->lr = o->lr > 0 ? o->lr : 1e-3;
     o->pictures = "wengert-out";
     o->validation = o->validation > 0 ? o->validation : 0.05;
-    o->patience = 3;
+    o->patience = o->patience > 0 ? o->patience : 3;
     o->latent = o->latent > 0 ? o->latent : 20;
     o->beta = 1;
     for (int i = 0; i < o->parts; i++) {

@@ -23,10 +23,14 @@ enum {
     OPTION_SHUFFLE_LABELS = 1 << 11,
     OPTION_DOT = 1 << 12,
     OPTION_SAVE = 1 << 16, /* --save, --save-every and --resume */
+    OPTION_LABELS = 1 << 18,
+    OPTION_CLOTHES = 1 << 19, /* --data is Fashion-MNIST, and --digits MNIST */
     OPTION_NET = 1 << 13,
     OPTION_LATENT = 1 << 14,
     OPTION_BETA = 1 << 15,
     OPTION_FROM_SAVED = 1 << 17,
+    OPTION_LOSS = 1 << 18,
+    OPTION_ADVERSARY = 1 << 19, /* --conditional, --too-strong, --label-smoothing, --label-noise */
     OPTION_TABLE = 1 << 20, /* --data names a table, not a folder */
     OPTION_WITHOUT = 1 << 21,
     OPTION_PARTS = 1 << 22,
@@ -59,6 +63,7 @@ struct options {
     int threads;         /* 0: as many as the library chooses */
     /* The caller may set these five to defaults of its own. */
     int epochs;           /* default 0: digits_usual_epochs() */
+    const char *usual_epochs; /* NULL, or the default in words, if it is none of these */
     int steps;            /* default 600 */
     int64_t batch;        /* default 64 */
     double lr;            /* default 1e-3 */
@@ -67,7 +72,7 @@ struct options {
     const char *json;     /* NULL: none is written */
     const char *pictures; /* a folder; NULL: none are drawn */
     bool svg;             /* the pictures are SVG, else PNG */
-    int patience;         /* default 3 */
+    int patience;         /* default 3; the caller may set one of its own */
     bool shuffle_labels;
     const char *save;          /* a folder for checkpoints; NULL: nothing is saved */
     int64_t save_every;        /* steps; 0: at the end of an epoch and every few minutes only */
@@ -76,11 +81,19 @@ struct options {
     const char *html;          /* likewise */
     struct number_list rates;  /* learning rates to try; the caller sets the default */
     struct number_list widths; /* of the hidden layer, likewise */
+    struct number_list labels; /* how many labelled samples to try, likewise */
+    const char *digits;        /* NULL: the embedded sample of MNIST */
     int seeds;                 /* how many seeds, from `seed` on; the caller sets the default */
     const char *image;         /* NULL: the one that comes with the source */
     const char *const *
         nets; /* names of networks to choose from, the default first, ended by NULL; the caller sets them */
     int net; /* which of them */
+    const char *const *losses; /* likewise, of losses */
+    int loss;
+    bool conditional;       /* the class is given to both networks */
+    bool too_strong;        /* the discriminator gets every advantage */
+    double label_smoothing; /* taken from the target of real pictures; default 0 */
+    double label_noise;     /* share of the labels that are turned round; default 0 */
     int64_t
         latent;  /* numbers in a latent vector; the caller may set a default of its own, else 20 */
     double beta; /* weight of the divergence; default 1 */

@@ -80,6 +80,15 @@ static void options_visit(void *object, ag_state_visitor *v)
     if (o->accepts & OPTION_NET) {
         ag_state_same_text(v, "net", o->nets[o->net]);
     }
+    if (o->accepts & OPTION_LOSS) {
+        ag_state_same_text(v, "loss", o->losses[o->loss]);
+    }
+    if (o->accepts & OPTION_ADVERSARY) {
+        ag_state_same_int64(v, "conditional", o->conditional);
+        ag_state_same_int64(v, "too-strong", o->too_strong);
+        ag_state_same_double(v, "label-smoothing", o->label_smoothing);
+        ag_state_same_double(v, "label-noise", o->label_noise);
+    }
     if (o->accepts & OPTION_LATENT) {
         ag_state_same_int64(v, "latent", o->latent);
     }
@@ -124,17 +133,24 @@ static bool begin(struct saving *s, const struct options *o, char *folder)
     return true;
 }
 
+/* Before anything is trained, not after the first epoch. */
+static bool possible(const struct options *o)
+{
+    return output_folder_possible(o->program, "save", o->save) &&
+           output_folder_make(o->program, o->save);
+}
+
 bool saving_begin(struct saving *s, const struct options *o)
 {
     *s = (struct saving){ .options = o };
-    return o->save == NULL || begin(s, o, strdup(o->save));
+    return o->save == NULL || (possible(o) && begin(s, o, strdup(o->save)));
 }
 
 bool saving_begin_part(struct saving *s, const struct options *o, const char *part)
 {
     *s = (struct saving){ .options = o };
-    return o->save == NULL || (output_folder_make(o->program, o->save) &&
-                               begin(s, o, output_path_join(o->program, o->save, part)));
+    return o->save == NULL ||
+           (possible(o) && begin(s, o, output_path_join(o->program, o->save, part)));
 }
 
 void saving_add(struct saving *s, const char *name, ag_stateful object)

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Makes the sample in this folder: the first 10 000 training and the first 2 000 test digits of MNIST, in MNIST's own format.
 # Usage: make_sample.sh FOLDER   (the folder of the full MNIST; examples/fetch_data.sh gets it into examples/data/mnist)
+#        make_sample.sh FOLDER INTO TRAIN TEST   (another set in MNIST's format, another folder, other numbers)
 set -euo pipefail
 
-if [[ $# -ne 1 || $1 == --help ]]; then
-    sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}"
+if [[ ($# -ne 1 && $# -ne 4) || $1 == --help ]]; then
+    sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}"
     if [[ ${1-} == --help ]]; then exit 0; else exit 2; fi
 fi
 full=$1
-here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+here=${2-$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)}
+train=${3-10000}
+test=${4-2000}
 
 # An IDX file's bytes, whether it is compressed or not.
 content() {
@@ -43,7 +46,7 @@ sample() {
     mv "$part.gz" "$here/$name.gz"
 }
 
-sample train-images-idx3-ubyte 10000 16 784
-sample train-labels-idx1-ubyte 10000 8 1
-sample t10k-images-idx3-ubyte 2000 16 784
-sample t10k-labels-idx1-ubyte 2000 8 1
+sample train-images-idx3-ubyte "$train" 16 784
+sample train-labels-idx1-ubyte "$train" 8 1
+sample t10k-images-idx3-ubyte "$test" 16 784
+sample t10k-labels-idx1-ubyte "$test" 8 1

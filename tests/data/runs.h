@@ -1,6 +1,7 @@
 /*
- * Three kinds of training runs, with all that a training loop has, for tests that stop them and go on: a perceptron with dropout, a
- * convolutional network with batch normalisation whose images are disturbed at random, two networks with two optimizers.
+ * Three kinds of training runs, with all that a training loop has, for tests that stop them and go on: a perceptron with dropout; a
+ * convolutional network with batch normalisation, whose images are mirrored, moved and made noisy at random; two networks with two
+ * optimizers.
  */
 #ifndef WENGERT_TESTS_DATA_RUNS_H
 #define WENGERT_TESTS_DATA_RUNS_H
@@ -48,7 +49,29 @@ static ag_stateful run_stateful(struct run *r)
     return ag_stateful_make(&type, r);
 }
 
-static data_loader *images(ag_rng *rng, int workers)
+/* An image of 8 x 8 pixels, mirrored or not, and moved by up to two pixels each way; what is moved in is 0. */
+static ag_error disturb(void *state, data_form form, const void *in, void *out, ag_rng *rng)
+{
+    (void)state;
+    (void)form;
+    const float *from = in;
+    float *to = out;
+    int mirrored = (int)ag_rng_below(rng, 2);
+    int down = (int)ag_rng_below(rng, 5) - 2, right = (int)ag_rng_below(rng, 5) - 2;
+    for (int row = 0; row < 8; row++) {
+        for (int column = 0; column < 8; column++) {
+            int y = row - down, x = (mirrored ? 7 - column : column) - right;
+            to[8 * row + column] = y >= 0 && y < 8 && x >= 0 && x < 8 ? from[8 * y + x] : 0;
+        }
+    }
+    return AG_OK;
+}
+
+static const data_transform_type disturb_type = {
+    .size = sizeof(data_transform_type), .name = "disturbed", .random = true, .apply = disturb
+};
+
+static data_loader *images(ag_rng *rng, int workers, bool augmented)
 {
     float x[SAMPLES * 64];
     int64_t y[SAMPLES];
@@ -63,15 +86,22 @@ static data_loader *images(ag_rng *rng, int workers)
     config.batch = BATCH;
     config.shuffle = true;
     config.workers = workers;
-    return data_loader_new(
-        data_arrays(SAMPLES, x, AG_SHAPE(1, 8, 8), AG_FLOAT32, y, AG_SHAPE_SCALAR, AG_INT64),
-        config, rng);
+    data_set *set =
+        data_arrays(SAMPLES, x, AG_SHAPE(1, 8, 8), AG_FLOAT32, y, AG_SHAPE_SCALAR, AG_INT64);
+    if (augmented) { /* as the data itself, it is the same in a run that is resumed */
+        data_transform *transform = data_transform_new(&disturb_type, NULL, &pixels);
+        data_set *disturbed = data_transform_x(set, transform);
+        data_transform_free(transform);
+        data_set_free(set);
+        set = disturbed;
+    }
+    return data_loader_new(set, config, rng);
 }
 
 static struct run run_mlp(uint64_t seed)
 {
     ag_rng rng = ag_rng_seed(seed);
-    struct run r = { .loader = images(&rng, 2), .noise = ag_rng_split(&rng) };
+    struct run r = { .loader = images(&rng, 2, false), .noise = ag_rng_split(&rng) };
     r.net = nn_sequential(nn_flatten(), nn_linear(64, 24), nn_relu(), nn_dropout(0.4),
                           nn_linear(24, 4));
     nn_init(r.net, &rng);
@@ -84,7 +114,7 @@ static struct run run_mlp(uint64_t seed)
 static struct run run_cnn(uint64_t seed)
 {
     ag_rng rng = ag_rng_seed(seed);
-    struct run r = { .loader = images(&rng, 3), .noise = ag_rng_split(&rng) };
+    struct run r = { .loader = images(&rng, 3, true), .noise = ag_rng_split(&rng) };
     r.net = nn_sequential(nn_conv2d(1, 6, 3), nn_batch_norm2d(6), nn_relu(), nn_flatten(),
                           nn_linear(6 * 36, 4));
     nn_init(r.net, &rng);
@@ -100,7 +130,7 @@ static struct run run_cnn(uint64_t seed)
 static struct run run_two(uint64_t seed)
 {
     ag_rng rng = ag_rng_seed(seed);
-    struct run r = { .loader = images(&rng, 0), .noise = ag_rng_split(&rng) };
+    struct run r = { .loader = images(&rng, 0, false), .noise = ag_rng_split(&rng) };
     r.net = nn_sequential(nn_flatten(), nn_linear(64, 16), nn_relu(), nn_dropout(0.2),
                           nn_linear(16, 1));
     r.second = nn_sequential(nn_linear(5, 12), nn_batch_norm1d(12), nn_tanh(), nn_linear(12, 64));

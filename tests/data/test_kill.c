@@ -19,7 +19,7 @@
 
 #include "data/data.h"
 
-enum { NUMBERS = 300000, TIMES = 40 };
+enum { NUMBERS = 300000, TIMES = 200 };
 
 static char folder[200]; /* for the run */
 

@@ -49,4 +49,34 @@ expect 2 "--beta needs a number from 0 to 1e6, got '-1'" "$vae" --beta -1
 expect 2 "--from-saved needs --save" "$vae" --from-saved
 expect 1 "try a smaller --lr" "$vae" --data digits --lr 1e9 --epochs 3 --no-pictures
 
+# ---- gan -----------------------------------------------------------------------------------------------------------------
+
+gan=$programs/gan
+cut_digits few 320 50
+expect 0 "variety" "$gan" --data few --net mlp --epochs 3 --save two --pictures drawn --json gan.json
+if ! grep -q 'built without cairo' output; then
+    is_png drawn/gan-{growing,samples,balance}.png
+    has drawn/gan-growing.png acTL
+fi
+has gan.json '"d_loss"' '"g_loss"' '"real_right"' '"fake_right"' '"variety"' '"weights_hash"'
+hash=$(grep -o 'generator [0-9a-f]\{16\}' output)
+expect 0 "$hash" "$gan" --data few --net mlp --from-saved --save two --no-pictures
+expect 0 "$hash" "$gan" --data few --net mlp --epochs 3 --threads 3 --no-pictures
+rm -r two
+expect 0 "variety" "$gan" --data few --net mlp --epochs 2 --save two --no-pictures
+expect 0 "$hash" "$gan" --data few --net mlp --epochs 3 --save two --resume --no-pictures
+expect 1 "conditional" "$gan" --data few --net mlp --epochs 3 --save two --resume --conditional --no-pictures
+for loss in least-squares hinge wasserstein; do
+    expect 0 "$loss loss" "$gan" --data few --net mlp --loss "$loss" --epochs 1 --no-pictures
+done
+expect 0 "dcgan, wasserstein loss, conditional" "$gan" --data few --loss wasserstein --conditional --epochs 1 --no-pictures
+expect 0 "variety" "$gan" --data few --label-smoothing 0.1 --label-noise 0.05 --epochs 1 --no-pictures
+# A discriminator that learns five times as often, and the loss of the first paper: nothing comes back to the generator.
+expect 0 "the generator's gradient has vanished" "$gan" --data digits --net mlp --too-strong --epochs 16 --no-pictures
+expect 1 "no batch is left: drop_last, batches of 1000, a set of 320 samples" "$gan" --data few --batch 1000
+expect 2 "--loss hinge has no labels" "$gan" --loss hinge --label-noise 0.1
+expect 2 "--too-strong" "$gan" --loss hinge --too-strong
+expect 2 "--loss needs non-saturating, least-squares, hinge or wasserstein, got 'best'" "$gan" --loss best
+expect 2 "--label-noise needs a number from 0 to 0.5, got '0.7'" "$gan" --label-noise 0.7
+
 tally

@@ -55,7 +55,7 @@ says_saved() {
 # found_by NAME: what a run found: its JSON file without times and threads, or the last lines that it printed.
 found_by() {
     if [[ -f $1.json ]]; then
-        awk '/"(seconds|threads)[^"]*":/ { skip = /\[$/; next } skip { skip = !/\]/; next } { print }' "$1.json"
+        awk '/"(seconds|threads|bytes)[^"]*":/ { skip = /\[$/; next } skip { skip = !/\]/; next } { print }' "$1.json"
     else
         tail -n 3 "$1"
     fi
@@ -82,9 +82,10 @@ goes_on() {
     if "$program" --help | grep -q -e --json; then
         json=(--json whole.json)
     fi
-    if [[ $name == sweep ]]; then
-        says="some runs were put back"
-    fi
+    case $name in
+    sweep) says="some runs were put back" ;;
+    finetune) says="resumed from run/digits/" ;;
+    esac
     rm -rf run ./*.json
     expect 0 "" "$program" "$@" "${one[@]}" "${json[@]}"
     mv output whole
@@ -114,12 +115,16 @@ goes_on() {
 
 goes_on xor --steps 2000
 goes_on custom_module "${digits[@]}" --steps 300
+goes_on linear_regression --no-pictures --parts 1 --lr 0.02
+goes_on house_prices --no-pictures --parts 1 --epochs 8
+goes_on logistic_regression --no-pictures --parts 1,2 --epochs 4
 goes_on mnist_mlp "${digits[@]}" --no-pictures --epochs 6 --batch 20
 goes_on mnist_cnn "${digits[@]}" --no-pictures --epochs 3 --batch 20
 goes_on softmax_regression "${digits[@]}" --no-pictures --epochs 3
 goes_on shuffling "${digits[@]}" --no-pictures --epochs 2
 goes_on sweep "${digits[@]}" --no-pictures --rates 0.03,0.3 --widths 8,16 --seeds 2
 goes_on filters "${digits[@]}" --no-pictures --epochs 3 --batch 20
+goes_on finetune --digits digits --no-pictures --labels 20,60 --seeds 2 --steps 30
 
 # ---- a second signal -----------------------------------------------------------------------------------------------------
 
@@ -170,14 +175,13 @@ printf 'x' | dd of="$newest" bs=1 seek=5000 conv=notrunc status=none
 expect 0 "passed over: $newest: is damaged" "${mlp[@]}" --epochs 2 --save run --resume
 has output "resumed from run/checkpoint-00000001.safetensors" "epoch  2/2"
 touch plain
-expect 1 "Not a directory" "${mlp[@]}" --save plain
-expect 1 "No such file or directory" "${mlp[@]}" --save nowhere/run
+expect 1 "--save plain: plain is not a folder" "${mlp[@]}" --save plain
+expect 1 "--save plain/run: " "${mlp[@]}" --save plain/run
 if [[ $EUID -ne 0 ]]; then
     mkdir closed
     chmod 555 closed
-    expect 1 "Permission denied" "${mlp[@]}" --save closed
+    expect 1 "--save closed: the folder closed cannot be written: Permission denied" "${mlp[@]}" --save closed
 fi
-absent nowhere
 # A disk that is full after 2 MB; what is there stays.
 expect 0 "" "${cnn[@]}" --save full
 sum=$(cat full/* | cksum)
