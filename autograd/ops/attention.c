@@ -414,6 +414,9 @@ AG_SAMPLES(scaled_dot_product_attention)
     REFUSES("ag_scaled_dot_product_attention: query (2,3), key (4,2) and value (4,2) are not (…,l,e), (…,s,e) and (…,s,ev)") {
         attend(s, AG_SHAPE(2, 3), AG_SHAPE(4, 2), AG_SHAPE(4, 2), AG_NONE, false, 0, NULL);
     }
+    REFUSES("ag_scaled_dot_product_attention: query (), key (4,2) and value (4,2) are not") {
+        attend(s, AG_SHAPE_SCALAR, AG_SHAPE(4, 2), AG_SHAPE(4, 2), AG_NONE, false, 0, NULL);
+    }
     REFUSES("ag_scaled_dot_product_attention: query (2,2,3), key (1,4,3) and value (2,4,3) are not") {
         attend(s, AG_SHAPE(2, 2, 3), AG_SHAPE(1, 4, 3), AG_SHAPE(2, 4, 3), AG_NONE, false, 0, NULL);
     }
