@@ -216,6 +216,13 @@ def bad_input(browser, folder):
     check("NaN and infinity are shown", "NaN" in text(browser, "panel") and "−∞" in text(browser, "panel"), text(browser, "panel"))
     photograph(browser, "spoiled")
     browser.open(os.path.join(folder, "released.html"))
+    released = browser.evaluate("wengert.tape.nodes.find(n => n.outputs[0].value === 'released').node")
+    browser.evaluate(f"wengert.go(wengert.tape.length, false), wengert.actions.select('n{released}')")
+    check("released values are said to be", "Released" in text(browser, "panel") and "ag_retain_tape" in text(browser, "panel"), text(browser, "panel"))
+    check("and have a gradient all the same", browser.evaluate(f"typeof wengert.tape.nodes[{released}].outputs[0].gradient") == "object")
+    check("such a page is not live, and says why", not browser.evaluate("wengert.live.possible") and browser.evaluate("wengert.live.why") != "")
+    photograph(browser, "released")
+    browser.open(os.path.join(folder, "freed.html"))
     browser.evaluate("wengert.actions.select('n3')")
     check("freed nodes are said to be", "freed" in text(browser, "panel"), text(browser, "panel"))
 
