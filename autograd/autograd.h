@@ -19,6 +19,7 @@
 #include "inspect/debug.h"
 #include "inspect/explain.h"
 #include "inspect/inspect.h"
+#include "inspect/monitor.h"
 #include "inspect/step.h"
 
 #endif

@@ -29,7 +29,7 @@ struct ag_call {
     char text[AG_CALL_TEXTS][AG_SHAPE_TEXT];
 };
 
-/* Checks op, handles and scope and fills the call, which ends with ag_call_end(). `in` and `arrays` have room for
+/* Checks op, handles and scope and fills the call, of which in_place is set, and which ends with ag_call_end(). `in` and `arrays` have room for
  * AG_OP_MAX_INPUTS. False after raising; the call must be ended then, too. */
 bool ag_call_begin(ag_call *call, ag_place where, const struct ag_op *op, int n, const ag_tensor *inputs, const void *params,
                    ag_value **in, ag_array *arrays);
@@ -37,6 +37,8 @@ bool ag_call_begin(ag_call *call, ag_place where, const struct ag_op *op, int n,
 bool ag_call_compute(ag_call *call);
 /* Appends the node. Output i is `outputs[i]`; `in` may be other values than the call's, of the same shapes. NULL after raising. */
 ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *outputs);
+/* Which inputs and outputs the node saves: what its operation does, without what no gradient reads. */
+unsigned ag_call_saves(const ag_call *call);
 void ag_call_end(ag_call *call);
 /* Raises if a result is the first with NaN or infinities; false then. */
 bool ag_anomaly_check_call(ag_call *call);

@@ -108,9 +108,9 @@ ag_tensor ag_apply_in_place(ag_place where, const struct ag_op *op, int n, const
     ag_call call;
     ag_value *in[AG_OP_MAX_INPUTS], *old = NULL;
     ag_array arrays[AG_OP_MAX_INPUTS];
+    call.in_place = true;
     bool ok = ag_call_begin(&call, where, op, n, inputs, params, in, arrays);
     ag_value *x = ok ? in[0] : NULL;
-    call.in_place = true;
     if (ok && (n > AG_OP_MAX_INPUTS || op->outputs != 1 || op->view || x == NULL)) {
         ok = ag_call_fail(&call, AG_ERROR_STATE, "the operation cannot be applied in place");
     }
@@ -124,7 +124,7 @@ ag_tensor ag_apply_in_place(ag_place where, const struct ag_op *op, int n, const
     ok = ok && (!call.recording || may_rewrite(&call, x));
     /* Into a buffer of its own, so that inputs may overlap with x in any way. */
     ok = ok && ag_call_compute(&call) && fits(&call, x);
-    if (ok && call.recording && ((op->saves & AG_SAVE_INPUT(0)) != 0 || call.ctx->retaining)) {
+    if (ok && call.recording && ((ag_call_saves(&call) & AG_SAVE_INPUT(0)) != 0 || call.ctx->retaining)) {
         old = snapshot(call.ctx, x);
         ok = old != NULL;
     }

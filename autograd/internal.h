@@ -149,6 +149,7 @@ struct ag_node {
     const void *params;
     int64_t index;
     int inputs;
+    unsigned saves; /* of what the operation saves, what gradients that are wanted read */
     uint8_t outputs, state;
     bool renews;  /* gives a view its history anew */
     bool in_place; /* its result was written over its first input */

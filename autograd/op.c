@@ -223,6 +223,19 @@ static bool may_record(ag_call *call, ag_value *leaf)
     return true;
 }
 
+unsigned ag_call_saves(const ag_call *call)
+{
+    const struct ag_op *op = call->op;
+    unsigned read = 0;
+    if (op->reads[0] == 0) {
+        return op->saves;
+    }
+    for (int i = 0; i < call->n; i++) {
+        read |= call->in[i] != NULL && call->in[i]->requires_grad ? op->reads[i] : 0;
+    }
+    return op->saves & read;
+}
+
 /* Appends the node of a call that was computed; see Note [Edges]. */
 ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *outputs)
 {
@@ -232,6 +245,7 @@ ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *out
         return NULL;
     }
     node->where = call->where;
+    node->saves = ag_call_saves(call);
     node->outputs = (uint8_t)op->outputs;
     node->in_place = call->in_place;
     for (int i = 0; i < call->n; i++) {
@@ -249,7 +263,7 @@ ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *out
         input->wants = v->requires_grad;
         input->version = v->storage->version;
         /* A variadic operation saves all its inputs or none. */
-        if ((op->saves & AG_SAVE_INPUT(op->inputs == AG_ANY_INPUTS ? 0 : i)) != 0) {
+        if ((node->saves & AG_SAVE_INPUT(op->inputs == AG_ANY_INPUTS ? 0 : i)) != 0) {
             input->saved = true;
             ag_value_save(v);
         }
@@ -258,7 +272,7 @@ ag_node *ag_call_record(ag_call *call, ag_value *const *in, ag_value *const *out
         ag_value *v = outputs[i];
         node->output[i] = ag_value_ref(v);
         node->output_version[i] = v->storage->version;
-        if ((op->saves & AG_SAVE_OUTPUT(i)) != 0) {
+        if ((node->saves & AG_SAVE_OUTPUT(i)) != 0) {
             ag_value_save(v);
         }
         if (ag_dtype_is_float((ag_dtype)v->dtype)) {
@@ -309,7 +323,7 @@ static bool resolve_inputs(ag_call *call, const ag_tensor *inputs, ag_value **in
         ag_value *v = ag_is_none(t) || ag_is_nil(t) ? NULL : ag_peek(t);
         if (AG_UNLIKELY(v == NULL || v->visible <= 0)) {
             char name[64];
-            snprintf(name, sizeof(name), "ag_%s", call->op->name);
+            snprintf(name, sizeof(name), "ag_%s%s", call->op->name, call->in_place ? "_" : "");
             ag_resolve_failed(call->where, name, t);
             return false;
         }
@@ -411,7 +425,6 @@ bool ag_call_begin(ag_call *call, ag_place where, const struct ag_op *op, int n,
     call->started = 0;
     call->out[0] = call->out[1] = call->out[2] = call->out[3] = NULL;
     call->many = NULL;
-    call->in_place = false;
     call->caller = ag_caller_set(where);
     if (AG_UNLIKELY(call->ctx == NULL || ag_error_code() != AG_OK || !op_ok(where, op, n))) {
         return false;
@@ -469,6 +482,7 @@ ag_tensor ag_apply(ag_place where, const struct ag_op *op, int n, const ag_tenso
             out[i] = AG_NIL;
         }
     }
+    call.in_place = false;
     bool ok =
         ag_call_begin(&call, where, op, n, inputs, params, in, arrays) && ag_call_compute(&call);
     if (ok && call.recording) {

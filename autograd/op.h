@@ -17,6 +17,7 @@ AG_EXTERN_C_BEGIN
 #define AG_SAVE_INPUT(i) (1u << (i))
 #define AG_SAVE_OUTPUT(i) (1u << (16 + (i)))
 #define AG_SAVE_NOTHING 0u
+#define AG_READ_NOTHING (1u << 31) /* only in .reads */
 #define AG_OPTIONAL(i) (1u << (i))
 
 typedef struct ag_call ag_call;   /* one application of an operation, while it runs */
@@ -44,6 +45,9 @@ struct ag_op {
     int outputs;            /* 1..AG_OP_MAX_OUTPUTS */
     unsigned optional;      /* AG_OPTIONAL(2) | …: inputs that may be AG_NONE */
     unsigned saves;         /* AG_SAVE_INPUT(0) | AG_SAVE_OUTPUT(0) …; of AG_ANY_INPUTS, AG_SAVE_INPUT(0) means all */
+    /* What the gradient of input i reads of what is saved, or AG_READ_NOTHING; {0}: each may read all of it. What only the
+     * gradients of inputs that want none would read is not saved: mul(x, constant) does without x. Not of AG_ANY_INPUTS. */
+    unsigned reads[AG_OP_MAX_INPUTS];
     size_t params;          /* bytes of the parameter struct, copied into the node */
     int orders;             /* how often it can be differentiated: 0, 1, or AG_ORDERS_ANY */
     bool view;              /* output 0 shares input 0's memory */

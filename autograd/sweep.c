@@ -275,7 +275,7 @@ ag_tensor ag_sweep_output(ag_sweep *s, int i)
 {
     ag_node *node = s->node;
     ag_value *v = node->output[i];
-    if ((node->op->saves & AG_SAVE_OUTPUT(i)) == 0) {
+    if ((node->saves & AG_SAVE_OUTPUT(i)) == 0) {
         ag_sweep_fail(s, AG_ERROR_STATE, "the rule reads output %d, which the operation does not declare as saved", i);
         return AG_NIL;
     }

@@ -231,7 +231,7 @@ static void let_go(ag_node *node)
         if (v == NULL) {
             continue;
         }
-        if ((node->op->saves & AG_SAVE_OUTPUT(i)) != 0) {
+        if ((node->saves & AG_SAVE_OUTPUT(i)) != 0) {
             ag_value_unsave(v);
         }
         ag_value_unref(v);

@@ -41,11 +41,11 @@ SWEEP = [
     ("sum_to", "missing reduction", r"ag_sum_dims\(g, dims, true\)", "ag_mean_dims(g, dims, true)"),
     ("sum_to", "keepdim", r"extra > 0 \? ag_reshape\(g, shape\) : g", "g"),
     ("ag_sweep_add", "missing reduction", r"g = sum_to\(g, from, shape\);", ";"),
-    ("ag_sweep_add", "dropped", r"contribute\([^;]*;", ";"),
-    ("contribute", "accumulation", r"ag_array_accumulate\([^;]*;", ";"),
-    ("contribute", "accumulation", r"sum\([^;]*, g\)", "g"),
-    ("contribute", "accumulation", r"!s->create && exclusive\(", "exclusive("),
-    ("contribute", "accumulation", r"!s->create && exclusive\([^)]*\)", "!s->create"),
+    ("ag_sweep_add", "dropped", r"ag_sweep_contribute\([^;]*;", ";"),
+    ("ag_sweep_contribute", "accumulation", r"ag_array_accumulate\([^;]*;", ";"),
+    ("ag_sweep_contribute", "accumulation", r"sum\([^;]*, g\)", "g"),
+    ("ag_sweep_contribute", "accumulation", r"!s->create && exclusive\(", "exclusive("),
+    ("ag_sweep_contribute", "accumulation", r"!s->create && exclusive\([^)]*\)", "!s->create"),
     ("add_to_leaf", "accumulation", r"if \(accumulate\) \{", "if (!accumulate) {"),
     ("add_to_leaf", "accumulation", r"if \(accumulate\) \{", "if (false) {"),
     ("ag_sweep_target", "accumulation", r"\*accumulate = (\S+) != NULL;", r"*accumulate = \1 == NULL;"),
@@ -59,9 +59,9 @@ SWEEP = [
     ("ag_sweep_add_at", "wrong place", r"stride\[d\] = step\[d\] \* target", "stride[d] = target"),
     ("ag_sweep_wants", "wants", r"s->accumulate \|\| \S+ \|\|", "s->accumulate ||"),
     ("ag_sweep_wants", "wants", r"(\S*)producer->needed\)", r"!\1producer->needed)"),
-    ("mark_needed", "wants", r"\(\S*target\S* \|\| ", "("),
-    ("cotangent", "factor", r"ag_ones_at\(", "ag_zeros_at("),
+    ("ag_sweep_mark_needed", "wants", r"ag_edge_is_target\(\S* \|\| ", ""),
 ]
+BACKWARD = [("cotangent", "factor", r"ag_ones_at\(", "ag_zeros_at(")]
 
 # A function instead of another.
 OTHER = {
@@ -255,18 +255,19 @@ def faults_of_file(root, path):
     for match in re.finditer(r"AG_SAVE_(?:INPUT|OUTPUT)\(\d\)", code):
         ops = re.findall(r"\bAG_OP\((\w+)\)", code[:match.start()])
         if ops and not re.match(r"[ \t]*#[ \t]*define", code[code.rfind("\n", 0, match.start()) + 1:]):
-            put(ops[-1], "saves", match.start(), match.end(), "AG_SAVE_NOTHING")
+            reads = ".reads" in code[code.rfind(".saves", 0, match.start()):match.start()].split("}")[0]
+            put(ops[-1], "saves", match.start(), match.end(), "AG_READ_NOTHING" if reads else "AG_SAVE_NOTHING")
     unique = {}  # a fault may be found in two ways
     for fault in found:
         unique.setdefault((fault.start, fault.end, fault.new), fault)
     return sorted(unique.values(), key=lambda f: (f.start, f.kind))
 
 
-def faults_of_sweep(root, path):
+def faults_by_patterns(root, path, patterns):
     text = open(os.path.join(root, path)).read()
     bodies = functions(masked(text))
     found, missing = [], []
-    for function, kind, pattern, new in SWEEP:
+    for function, kind, pattern, new in patterns:
         start, end = bodies.get(function, (0, 0))
         match = re.compile(pattern).search(text, start, end)
         if not match:
@@ -386,8 +387,11 @@ def main():
 
     files = sorted("autograd/ops/" + f for f in os.listdir(os.path.join(options.root, "autograd/ops")) if f.endswith(".c"))
     faults = [fault for path in files for fault in faults_of_file(options.root, path)]
-    sweep, missing = faults_of_sweep(options.root, "autograd/sweep.c")
-    faults += sweep
+    missing = []
+    for path, patterns in ("autograd/sweep.c", SWEEP), ("autograd/backward.c", BACKWARD):
+        more, unlike = faults_by_patterns(options.root, path, patterns)
+        faults += more
+        missing += unlike
     if options.file:
         names = {os.path.basename(f).removesuffix(".c") for f in options.file}
         faults = [f for f in faults if os.path.basename(f.file)[:-2] in names]

@@ -201,6 +201,7 @@ def write(root, output):
     return 1 if empty else 0
 
 
-if len(sys.argv) != 3:
-    sys.exit(__doc__)
-sys.exit(check(sys.argv[1]) if sys.argv[2] == "--check" else write(sys.argv[1], sys.argv[2]))
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    sys.exit(check(sys.argv[1]) if sys.argv[2] == "--check" else write(sys.argv[1], sys.argv[2]))

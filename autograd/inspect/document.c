@@ -93,7 +93,7 @@ static bool rule_can_be_asked(const ag_node *node)
         }
     }
     for (int i = 0; i < node->outputs; i++) {
-        if ((node->op->saves & AG_SAVE_OUTPUT(i)) != 0 &&
+        if ((node->saves & AG_SAVE_OUTPUT(i)) != 0 &&
             (!ag_value_there(node->output[i]) || node->output[i]->storage->version != node->output_version[i])) {
             return false;
         }
@@ -316,7 +316,7 @@ static json_t *node_of(struct document *d, const ag_node *node)
     }
     for (int i = 0; node->output[0] != NULL && i < node->outputs; i++) {
         append(d, outputs, output_of(d, node, i));
-        if ((node->op->saves & AG_SAVE_OUTPUT(i)) != 0) {
+        if ((node->saves & AG_SAVE_OUTPUT(i)) != 0) {
             append(d, saves, json_integer(i));
         }
     }

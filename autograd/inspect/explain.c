@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../sweep.h"
+#include "local.h"
 #include "survey.h"
 
 #define DEFAULTS 0x6578706cu
@@ -65,28 +66,16 @@ static double norm_of(const ag_value *v)
 /* The shares of a unary element-wise operation's local derivatives that are zero, and small. */
 static bool local_shares(const struct explain *e, ag_node *node, double *dead, double *saturated)
 {
-    const struct ag_op *op = node->op;
-    if (op->inputs != 1 || op->outputs != 1 || op->forward != NULL || op->view || node->output[0]->numel == 0) {
-        return false;
-    }
-    ag_frame frame = ag_frame_begin();
-    ag_tensor ones = ag_ones_at(e->where, ag_value_shape_of(node->output[0]), (ag_dtype)node->output[0]->dtype);
-    ag_value *dy = ag_is_nil(ones) ? NULL : ag_peek(ones), *local = NULL;
-    bool known = dy != NULL && ag_sweep_probe(e->ctx, node, &dy, &local) && local != NULL;
-    double *numbers = known ? ag_value_doubles(e->where, "ag_explain", local) : NULL;
-    int64_t zeros = 0, small = 0;
-    for (int64_t i = 0; numbers != NULL && i < local->numel; i++) {
+    double *numbers = ag_local_derivative(e->where, e->ctx, node);
+    int64_t zeros = 0, small = 0, count = numbers == NULL ? 0 : node->output[0]->numel;
+    for (int64_t i = 0; i < count; i++) {
         zeros += numbers[i] == 0;
         small += numbers[i] != 0 && fabs(numbers[i]) < e->config->saturated;
     }
-    if (numbers != NULL) {
-        *dead = (double)zeros / (double)local->numel;
-        *saturated = (double)small / (double)local->numel;
-    }
     free(numbers);
-    ag_pending_drop(&local);
-    ag_frame_end_n(frame, 0, NULL);
-    return known;
+    *dead = count == 0 ? 0 : (double)zeros / (double)count;
+    *saturated = count == 0 ? 0 : (double)small / (double)count;
+    return count > 0;
 }
 
 static void say_shares(struct explain *e, ag_node *node)

@@ -169,7 +169,7 @@ static void add_to_total(struct total *t, const ag_node *node)
     for (int i = 0; i < node->outputs; i++) {
         const ag_value *y = node->output[i];
         t->bytes += y == NULL || y->view ? 0 : bytes_of(y);
-        t->saved += (node->op->saves & AG_SAVE_OUTPUT(i)) != 0 ? bytes_of(y) : 0;
+        t->saved += (node->saves & AG_SAVE_OUTPUT(i)) != 0 ? bytes_of(y) : 0;
     }
     for (int i = 0; i < node->inputs; i++) {
         t->saved += node->input[i].saved ? bytes_of(node->input[i].value) : 0;

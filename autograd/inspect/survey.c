@@ -110,7 +110,7 @@ const char *ag_saved_text(const ag_node *node, char *text, size_t bytes)
         }
     }
     for (int i = 0; i < node->outputs; i++) {
-        if ((node->op->saves & AG_SAVE_OUTPUT(i)) != 0) {
+        if ((node->saves & AG_SAVE_OUTPUT(i)) != 0) {
             snprintf(item, sizeof(item), node->outputs > 1 ? "y%d" : "y", i);
             ag_text_append(text, bytes, item, ",");
         }

@@ -94,7 +94,7 @@ LOSS(double, bce_logits_f64, (x > 0 ? x * (1 - y) : -x * y) + k_log1p_unit_f64(k
 LOSS(float, bce_f32, (y - 1) * AT_LEAST(log1pf(-x), -100) - y * AT_LEAST(logf(x), -100),
      (x - y) / AT_LEAST((1 - x) * x, 1e-12f), log1pf(-x) - logf(x))
 LOSS(double, bce_f64, (y - 1) * AT_LEAST(log1p(-x), -100) - y * AT_LEAST(log(x), -100),
-     (x - y) / AT_LEAST((1 - x) * x, 1e-12), log1p(-x) - log(x))
+     (x - y) / AT_LEAST((1 - x) * x, (double)1e-12f), log1p(-x) - log(x))
 /* y log y is 0 at 0 and NaN below. */
 LOSS(float, kl_f32, (y != 0 ? y * logf(y) : 0) - y * x, -y, logf(y) + 1 - x)
 LOSS(double, kl_f64, (y != 0 ? y * log(y) : 0) - y * x, -y, log(y) + 1 - x)

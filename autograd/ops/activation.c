@@ -349,8 +349,8 @@ AG_SAMPLES_OF_FUNCTION(activations_at_kinks)
             (void)(call);                                                                                   \
         }                                                                                                   \
     }
-SLOPE_SAMPLES(relu_slope, relu_slope(a, b), "a * (b > 0)")
+SLOPE_SAMPLES(relu_slope, relu_slope(a, b), "a * (b > 0) + 0 * b")
 SLOPE_SAMPLES(tanh_slope, tanh_slope(a, b), "a * (1 - b * b)")
 SLOPE_SAMPLES(sigmoid_slope, sigmoid_slope(a, b), "a * b * (1 - b)")
-SLOPE_SAMPLES(leaky_relu_slope, leaky_relu_slope(a, b, &(struct slope){0.3}), "torch.where(b > 0, a, 0.3 * a)")
+SLOPE_SAMPLES(leaky_relu_slope, leaky_relu_slope(a, b, &(struct slope){0.3}), "torch.where(b > 0, a, 0.3 * a) + 0 * b")
 #endif

@@ -116,7 +116,8 @@ static void mul_backward(ag_sweep *s)
     }
 }
 
-AG_OP(mul){ELEMENTWISE(mul, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .formula = "y = a b", .derivative = "da = dy b, db = dy a",
+AG_OP(mul){ELEMENTWISE(mul, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .reads = {AG_SAVE_INPUT(1), AG_SAVE_INPUT(0)},
+           .formula = "y = a b", .derivative = "da = dy b, db = dy a",
            ALL_LOOPS(mul)};
 BINARY_FUNCTION(mul)
 BINARY_IN_PLACE(mul)
@@ -158,7 +159,8 @@ static void div_backward(ag_sweep *s)
     }
 }
 
-AG_OP(div){ELEMENTWISE(div, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .formula = "y = a / b",
+AG_OP(div){ELEMENTWISE(div, 2, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)),
+           .reads = {AG_SAVE_INPUT(1), AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)}, .formula = "y = a / b",
            .derivative = "da = dy / b, db = -dy / b (a / b)", FLOAT_LOOPS(div)};
 BINARY_FUNCTION(div)
 BINARY_IN_PLACE(div)
@@ -218,6 +220,11 @@ AG_SAMPLES(pow)
         const double powers[] = {0, 1, 2, 3};
         ag_tensor a = sample_float(s, "a", AG_SHAPE(3, 4)), b = ag_cast(ag_from(AG_SHAPE(4), AG_FLOAT64, powers), sample_dtype(s));
         sample_result(s, ag_pow(a, b));
+    }
+    SAMPLE("a ** b  # at zero") {
+        const double bases[] = {0, 0, 0, 1, 1.5}, powers[] = {0, 1, 2, 0, 0};
+        sample_no_differences(s);
+        sample_result(s, ag_pow(sample_values(s, "a", AG_SHAPE(5), bases), sample_values(s, "b", AG_SHAPE(5), powers)));
     }
     REFUSES("ag_pow: shapes (2) and (3) do not broadcast") {
         ag_pow(sample_float(s, "a", AG_SHAPE(2)), sample_float(s, "b", AG_SHAPE(3)));

@@ -174,7 +174,8 @@ AG_SAMPLES_OF_FUNCTION(bce_with_logits_weighted)
 
 /* ---- bce ------------------------------------------------------------------------
  * -(y log x + (1 - y) log(1 - x)), logarithms at least -100
- * dx = (x - y) / max(x (1 - x), 1e-12) dloss          dy = (log(1 - x) - log x) dloss */
+ * dx = (x - y) / max(x (1 - x), 1e-12) dloss          dy = (log(1 - x) - log x) dloss
+ * PyTorch has that 1e-12 as a float32. */
 
 static void bce_backward(ag_sweep *s)
 {
@@ -185,7 +186,7 @@ static void bce_backward(ag_sweep *s)
     ag_tensor x = ag_sweep_input(s, 0), g = loss_gradient_per_element(s);
     ag_tensor rest = ag_add_scalar(ag_neg(x), 1);
     if (ag_sweep_wants(s, 0)) {
-        ag_tensor slope = ag_div(ag_sub(x, ag_sweep_input(s, 1)), ag_clamp(ag_mul(rest, x), 1e-12, INFINITY));
+        ag_tensor slope = ag_div(ag_sub(x, ag_sweep_input(s, 1)), ag_clamp(ag_mul(rest, x), (double)1e-12f, INFINITY));
         ag_sweep_add(s, 0, ag_mul(slope, g));
     }
     if (ag_sweep_wants(s, 1)) {
@@ -238,6 +239,12 @@ AG_SAMPLES(bce)
         ag_tensor x = ag_cast(ag_from(AG_SHAPE(5), AG_FLOAT64, at), sample_dtype(s));
         sample_result(s, ag_bce_with(x, ag_cast(ag_from(AG_SHAPE(5), AG_FLOAT64, target), sample_dtype(s)), AG_NONE,
                                      AG_REDUCE_NONE));
+    }
+    SAMPLE("F.binary_cross_entropy(x, (y > 0.5).to(x.dtype), reduction='sum')") {
+        const double ends[] = {0, 1, 0, 1, 0.5};
+        sample_no_differences(s);
+        ag_tensor x = sample_values(s, "x", AG_SHAPE(5), ends), y = sample_constant(s, "y", AG_SHAPE(5), 0, 1);
+        sample_result(s, ag_bce_with(x, ag_cast(ag_gt_scalar(y, 0.5), sample_dtype(s)), AG_NONE, AG_REDUCE_SUM));
     }
     REFUSES("ag_bce: (3,4) and (4): the shapes must be the same") {
         ag_bce(sample_range(s, "x", AG_SHAPE(3, 4), 0, 1), sample_range(s, "y", AG_SHAPE(4), 0, 1));

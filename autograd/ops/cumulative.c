@@ -240,7 +240,7 @@ ag_tensor ag_prod_dims_at(ag_place where, ag_tensor x, ag_dims dims, bool keepdi
     bool reduced[AG_MAX_DIMS] = {false};
     for (int i = 0; v != NULL && i < dims.count; i++) {
         int d = i < AG_MAX_DIMS ? dims.dim[i] : 100;
-        if (!look_dim(where, "ag_prod_dims", v, &d, false)) {
+        if (!look_dim(where, "ag_prod_dims", v, &d, true)) {
             return AG_NIL;
         }
         if (reduced[d]) {

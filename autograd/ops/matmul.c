@@ -187,15 +187,16 @@ static ag_tensor stacked_rows(ag_tensor x, ag_shape shape)
 
 static void matmul_backward(ag_sweep *s)
 {
-    ag_tensor a = ag_sweep_input(s, 0), b = ag_sweep_input(s, 1), dy = ag_sweep_grad(s, 0);
+    ag_tensor a = ag_sweep_wants(s, 1) ? ag_sweep_input(s, 0) : AG_NONE, dy = ag_sweep_grad(s, 0);
+    ag_tensor b = ag_sweep_wants(s, 0) ? ag_sweep_input(s, 1) : AG_NONE;
     int na = ag_sweep_shape(s, 0).ndim, nb = ag_sweep_shape(s, 1).ndim, ny = ag_ndim(dy);
     if (na == 1) {
-        a = ag_unsqueeze(a, 0);
+        a = ag_is_none(a) ? a : ag_unsqueeze(a, 0);
         dy = ag_unsqueeze(dy, nb == 1 ? ny : ny - 1);
         ny++;
     }
     if (nb == 1) {
-        b = ag_unsqueeze(b, 1);
+        b = ag_is_none(b) ? b : ag_unsqueeze(b, 1);
         dy = ag_unsqueeze(dy, ny);
         ny++;
     }
@@ -228,6 +229,7 @@ AG_OP(matmul) {
     .inputs = 2,
     .outputs = 1,
     .saves = AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1),
+    .reads = {AG_SAVE_INPUT(1), AG_SAVE_INPUT(0)},
     .orders = AG_ORDERS_ANY,
     .shape = matmul_shape,
     .forward = matmul_forward,
@@ -428,6 +430,7 @@ AG_OP(linear) {
     .outputs = 1,
     .optional = AG_OPTIONAL(2),
     .saves = AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1),
+    .reads = {AG_SAVE_INPUT(1), AG_SAVE_INPUT(0), AG_READ_NOTHING},
     .orders = AG_ORDERS_ANY,
     .shape = linear_shape,
     .forward = linear_forward,

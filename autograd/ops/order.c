@@ -152,6 +152,10 @@ ag_tensor ag_sort_at(ag_place where, ag_tensor x, int dim, bool descending, ag_t
 
 ag_tensor ag_argsort_at(ag_place where, ag_tensor x, int dim, bool descending)
 {
+    const ag_value *v = look(where, "ag_argsort", x);
+    if (v == NULL || !look_dim(where, "ag_argsort", v, &dim, true)) {
+        return AG_NIL;
+    }
     ag_tensor indices, values = ag_sort_at(where, x, dim, descending, &indices);
     if (!ag_is_nil(values)) {
         ag_release(values);
@@ -230,6 +234,9 @@ AG_SAMPLES(sort)
     SAMPLE("torch.sort(a, 1)  # nothing") {
         sample_result(s, ag_sort(sample_float(s, "a", AG_SHAPE(2, 0)), 1, false, &indices));
         sample_result(s, indices);
+    }
+    REFUSES("ag_argsort: dimension 2 is out of range for (2,3)") {
+        ag_argsort(sample_float(s, "a", AG_SHAPE(2, 3)), 2, false);
     }
     REFUSES("ag_sort: dimension 2 is out of range for (2,3)") {
         ag_sort(sample_float(s, "a", AG_SHAPE(2, 3)), 2, false, NULL);

@@ -390,6 +390,29 @@ static ag_tensor at_label(ag_tensor rows, ag_tensor labels)
     return ag_neg(ag_nll_loss_with(rows, labels, AG_NONE, INT64_MIN, AG_REDUCE_NONE));
 }
 
+/* Refuses labels that are none, in the name of the function that was called. */
+static bool labels_ok(ag_place where, const char *function, ag_tensor labels, int64_t classes)
+{
+    if (ag_dtype_of_at(where, labels) != AG_INT64) {
+        ag_error_raise(where, AG_ERROR_DTYPE, "%s: labels must be int64, got %s", function, ag_dtype_name(ag_dtype_of(labels)));
+        return false;
+    }
+    if (ag_numel(labels) == 0) {
+        return true;
+    }
+    ag_frame frame = ag_frame_begin();
+    ag_tensor row = ag_flatten(labels, 0, -1), ends[] = {ag_argmin(row, 0, false), ag_argmax(row, 0, false)};
+    for (int i = 0; i < 2 && ag_error_code() == AG_OK; i++) {
+        int64_t at = (int64_t)ag_item(ends[i]), label = (int64_t)ag_item(ag_select(row, 0, at));
+        if (label < 0 || label >= classes) {
+            ag_error_raise(where, AG_ERROR_INDEX, "%s: label %lld at position %lld is outside 0..%lld", function, (long long)label,
+                           (long long)at, (long long)classes - 1);
+        }
+    }
+    ag_frame_end(frame, AG_NONE);
+    return ag_error_code() == AG_OK;
+}
+
 ag_tensor ag_multi_margin_loss_with_at(ag_place where, ag_tensor x, ag_tensor labels, int p, double margin, ag_tensor weight,
                                        ag_reduction reduction)
 {
@@ -414,6 +437,10 @@ ag_tensor ag_multi_margin_loss_with_at(ag_place where, ag_tensor x, ag_tensor la
                        ag_shape_format(shape, tx, sizeof(tx)), ag_shape_format(of_labels, tl, sizeof(tl)));
         return AG_NIL;
     }
+    if (shape.size[shape.ndim - 1] == 0) {
+        ag_error_raise(where, AG_ERROR_SHAPE, "%s: input %s has no classes", name, ag_shape_format(shape, tx, sizeof(tx)));
+        return AG_NIL;
+    }
     if (!ag_is_none(weight)) {
         if (!loss_accepts(where, name, 1, &weight, &of_weight)) {
             return AG_NIL;
@@ -425,6 +452,9 @@ ag_tensor ag_multi_margin_loss_with_at(ag_place where, ag_tensor x, ag_tensor la
                            (long long)classes);
             return AG_NIL;
         }
+    }
+    if (!labels_ok(where, name, labels, shape.size[shape.ndim - 1])) {
+        return AG_NIL;
     }
     loss_composed c = loss_begin(where);
     ag_tensor own = ag_unsqueeze(at_label(x, labels), -1);
@@ -484,8 +514,14 @@ AG_SAMPLES_OF_FUNCTION(multi_margin_loss)
     REFUSES("ag_multi_margin_loss: needs a floating type, got int64") {
         ag_multi_margin_loss(sample_int(s, "x", AG_SHAPE(4, 3), 0, 2), LABELS(AG_SHAPE(4)));
     }
-    REFUSES("ag_nll_loss: label 3 at position 0 is outside 0..2") {
+    REFUSES("ag_multi_margin_loss: label 3 at position 0 is outside 0..2") {
         ag_multi_margin_loss(sample_float(s, "x", AG_SHAPE(4, 3)), sample_int(s, "t", AG_SHAPE(4), 3, 4));
+    }
+    REFUSES("ag_multi_margin_loss: label -1 at position 0 is outside 0..2") {
+        ag_multi_margin_loss(sample_float(s, "x", AG_SHAPE(3)), sample_int(s, "t", AG_SHAPE_SCALAR, -1, 0));
+    }
+    REFUSES("ag_multi_margin_loss: labels must be int64, got uint8") {
+        ag_multi_margin_loss(sample_float(s, "x", AG_SHAPE(4, 3)), sample_mask(s, "m", AG_SHAPE(4)));
     }
 }
 #endif

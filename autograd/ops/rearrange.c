@@ -26,6 +26,12 @@ static ag_tensor repeat_dim(ag_place where, ag_tensor x, int d, int64_t times, b
     return ag_reshape_at(where, times == 1 ? x : ag_contiguous_at(where, x), shape);
 }
 
+/* A row-major copy, whatever x is. */
+static ag_tensor copied(ag_place where, ag_tensor x)
+{
+    return ag_is_contiguous_at(where, x) ? ag_clone_at(where, x) : ag_contiguous_at(where, x);
+}
+
 static ag_tensor repeat(ag_place where, const char *function, ag_tensor x, ag_shape repeats)
 {
     char a[AG_SHAPE_TEXT], b[AG_SHAPE_TEXT];
@@ -52,11 +58,11 @@ static ag_tensor repeat(ag_place where, const char *function, ag_tensor x, ag_sh
     for (int d = 0; d < repeats.ndim; d++) {
         full.size[d] = d < extra ? 1 : v->size[d - extra];
     }
-    x = extra > 0 ? ag_reshape_at(where, x, full) : ag_clone_at(where, x);
+    x = extra > 0 ? ag_reshape_at(where, x, full) : copied(where, x);
     for (int d = repeats.ndim - 1; d >= 0 && ag_error_code() == AG_OK; d--) {
         x = repeats.size[d] == 1 ? x : repeat_dim(where, x, d, repeats.size[d], false);
     }
-    x = extra > 0 && ag_shape_equal(full, shape) ? ag_clone_at(where, x) : x;
+    x = extra > 0 && (ag_shape_equal(full, shape) || ag_shape_numel(shape) == 0) ? copied(where, x) : x;
     return ag_frame_end(frame, x);
 }
 
@@ -93,7 +99,7 @@ ag_tensor ag_repeat_interleave_at(ag_place where, ag_tensor x, int64_t repeats, 
     }
     ag_frame frame = ag_frame_begin();
     ag_tensor y = repeat_dim(where, x, dim, repeats, true);
-    return ag_frame_end(frame, repeats == 1 ? ag_clone_at(where, y) : y);
+    return ag_frame_end(frame, repeats <= 1 || v->numel == 0 ? copied(where, y) : y);
 }
 
 #ifdef WENGERT_SAMPLES

@@ -23,10 +23,11 @@ static bool mask(ag_place where, const char *function, ag_tensor x, ag_dims dims
     if (v == NULL) {
         return false;
     }
+    int n = v->ndim == 0 ? 1 : v->ndim; /* as in PyTorch, a scalar counts as having one dimension */
     for (int i = 0; i < dims.count; i++) {
         int dim = i < AG_MAX_DIMS ? dims.dim[i] : 100;
-        int at = dim < 0 ? dim + v->ndim : dim;
-        if (at < 0 || at >= v->ndim) {
+        int at = dim < 0 ? dim + n : dim;
+        if (at < 0 || at >= n) {
             ag_error_raise(where, AG_ERROR_INDEX, "%s: dimension %d is out of range for %s", function, dim,
                            ag_shape_format(ag_value_shape_of(v), text, sizeof(text)));
             return false;
@@ -187,6 +188,9 @@ AG_SAMPLES(sum)
     }
     SAMPLE("torch.sum(m)") {
         sample_result(s, ag_sum(sample_mask(s, "m", AG_SHAPE(30, 20))));
+    }
+    REFUSES("ag_sum: a tensor is needed, got none") {
+        ag_sum(AG_NONE);
     }
     REFUSES("ag_sum_dims: dimension 5 is out of range for (2,3)") {
         ag_sum_dims(sample_float(s, "a", AG_SHAPE(2, 3)), AG_DIMS(5), false);
@@ -357,6 +361,16 @@ AG_SAMPLES(amax)
     SAMPLE("torch.amax(torch.clamp(a, -0.5, 0.5), 1)") {
         sample_result(s, ag_amax(ag_clamp(sample_float(s, "a", AG_SHAPE(5, 4)), -0.5, 0.5), AG_DIMS(1), false));
     }
+    SAMPLE("a.amax(0)  # ties") {
+        const double values[] = {1, 3, -2, 1, 2, -2, 0, 3, -2};
+        sample_no_differences(s);
+        sample_result(s, ag_amax(sample_values(s, "a", AG_SHAPE(3, 3), values), AG_DIMS(0), false));
+    }
+    SAMPLE("a.max()  # not a number, twice") {
+        const double values[] = {1, (double)NAN, 3, (double)NAN};
+        sample_no_differences(s);
+        sample_result(s, ag_max(sample_values(s, "a", AG_SHAPE(4), values)));
+    }
     REFUSES("ag_amax: (2,0) has no elements along dimension 1") {
         ag_amax(sample_float(s, "a", AG_SHAPE(2, 0)), AG_DIMS(1), false);
     }
@@ -393,12 +407,12 @@ static bool arg_shape(ag_call *call)
 {
     const struct along *p = ag_call_params(call);
     ag_shape x = ag_call_shape(call, 0), y = {0};
-    int dim = p->dim < 0 ? p->dim + x.ndim : p->dim;
-    if (dim < 0 || dim >= x.ndim) {
+    int n = x.ndim == 0 ? 1 : x.ndim, dim = p->dim < 0 ? p->dim + n : p->dim;
+    if (dim < 0 || dim >= n) {
         return ag_call_fail(call, AG_ERROR_INDEX, "dimension %d is out of range for %s", p->dim,
                             ag_call_shape_text(call, 0));
     }
-    if (x.size[dim] == 0) {
+    if (x.ndim > 0 && x.size[dim] == 0) {
         return ag_call_fail(call, AG_ERROR_SHAPE, "%s has no elements along dimension %d", ag_call_shape_text(call, 0),
                             dim);
     }
@@ -416,6 +430,10 @@ static void arg(ag_call *call, int sign)
 {
     const struct along *p = ag_call_params(call);
     const ag_array *x = ag_call_input(call, 0);
+    if (x->ndim == 0) {
+        *(int64_t *)ag_call_result(call, 0)->data = 0;
+        return;
+    }
     k_argmax(ag_call_threads(call), x, p->dim < 0 ? p->dim + x->ndim : p->dim, sign, ag_call_result(call, 0)->data);
 }
 
@@ -469,8 +487,8 @@ AG_SAMPLES(argmin)
     SAMPLE("torch.argmin(a, 0)") {
         sample_result(s, ag_argmin(sample_float(s, "a", AG_SHAPE(3, 5)), 0, false));
     }
-    REFUSES("ag_argmin: dimension 0 is out of range for ()") {
-        ag_argmin(sample_float(s, "a", AG_SHAPE_SCALAR), 0, false);
+    REFUSES("ag_argmin: dimension 1 is out of range for ()") {
+        ag_argmin(sample_float(s, "a", AG_SHAPE_SCALAR), 1, false);
     }
 }
 #endif

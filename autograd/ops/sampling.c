@@ -204,7 +204,7 @@ ag_tensor ag_bernoulli_of_at(ag_place where, ag_tensor p, ag_rng *rng)
 ag_tensor ag_gumbel_softmax_at(ag_place where, ag_tensor logits, double tau, bool hard, int dim, ag_rng *rng)
 {
     const ag_value *v = ready(where, "ag_gumbel_softmax", logits, rng);
-    if (v == NULL || !look_dim(where, "ag_gumbel_softmax", v, &dim, false)) {
+    if (v == NULL || !look_dim(where, "ag_gumbel_softmax", v, &dim, true)) {
         return AG_NIL;
     }
     if (!(tau > 0) || !isfinite(tau)) {

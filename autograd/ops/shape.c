@@ -314,8 +314,9 @@ ag_tensor ag_squeeze_at(ag_place where, ag_tensor x, int dim)
     if (v == NULL) {
         return AG_NIL;
     }
-    int at = dim < 0 ? dim + v->ndim : dim;
-    if (at < 0 || at >= v->ndim) {
+    int n = v->ndim == 0 ? 1 : v->ndim; /* as in PyTorch, a scalar counts as having one */
+    int at = dim < 0 ? dim + n : dim;
+    if (at < 0 || at >= n) {
         ag_error_raise(where, AG_ERROR_INDEX, "ag_squeeze: dimension %d is out of range for %s", dim,
                        ag_shape_format(ag_value_shape_of(v), text, sizeof(text)));
         return AG_NIL;
@@ -400,6 +401,10 @@ AG_SAMPLES(reshape)
         ag_tensor a = sample_float(s, "a", AG_SHAPE(2, 6));
         sample_result(s, ag_mul(ag_unflatten(a, -1, AG_SHAPE(2, -1)), ag_unflatten(a, 1, AG_SHAPE(2, 3))));
     }
+    SAMPLE("a.squeeze(-1) * a") {
+        ag_tensor a = sample_float(s, "a", AG_SHAPE_SCALAR);
+        sample_result(s, ag_mul(ag_squeeze(a, -1), a));
+    }
     SAMPLE("a.squeeze()") {
         sample_result(s, ag_squeeze_all(sample_float(s, "a", AG_SHAPE(1, 3, 1, 2))));
     }
@@ -423,6 +428,9 @@ AG_SAMPLES(reshape)
     }
     REFUSES("ag_flatten: dimensions 2 to 1 are no range of (2,6,1)") {
         ag_flatten(sample_float(s, "a", AG_SHAPE(2, 6, 1)), 2, 1);
+    }
+    REFUSES("ag_squeeze_all: a tensor is needed, got none") {
+        ag_squeeze_all(AG_NONE);
     }
     REFUSES("ag_squeeze: dimension 2 is out of range for (2,6)") {
         ag_squeeze(sample_float(s, "a", AG_SHAPE(2, 6)), 2);

@@ -62,7 +62,7 @@ static bool over(ag_place where, const char *function, ag_tensor x, ag_dims *dim
     }
     for (int i = 0; i < dims->count; i++) {
         int d = i < AG_MAX_DIMS ? dims->dim[i] : 100;
-        if (!look_dim(where, function, v, &d, false)) {
+        if (!look_dim(where, function, v, &d, true)) {
             return false;
         }
         if (named[d]) {
@@ -320,6 +320,12 @@ AG_SAMPLES_OF_FUNCTION(any)
     SAMPLE("torch.stack([torch.any(k), torch.all(k)])") {
         ag_tensor k = sample_int(s, "k", AG_SHAPE(2, 0), 0, 3);
         sample_result(s, ag_stack(2, (const ag_tensor[]){ag_any(k), ag_all(k)}, 0));
+    }
+    REFUSES("ag_any: a tensor is needed, got none") {
+        ag_any(AG_NONE);
+    }
+    REFUSES("ag_all: a tensor is needed, got none") {
+        ag_all(AG_NONE);
     }
     REFUSES("ag_any_dims: dimension 2 is out of range for (2,3)") {
         ag_any_dims(sample_mask(s, "m", AG_SHAPE(2, 3)), AG_DIMS(2), false);

@@ -169,6 +169,10 @@ static ag_tensor input(ag_samples *s, const char *name, ag_shape shape, ag_dtype
     } else if (in->laid_out) {
         leaf.size[0] = shape.size[0] > 1 ? 1 : shape.size[0];
     }
+    s->met |= shape.ndim == 0 ? MET_SCALAR : 0;
+    for (int d = 0; d < shape.ndim; d++) {
+        s->met |= shape.size[d] == 0 ? MET_EMPTY : shape.size[d] == 1 ? MET_ONE : 0;
+    }
     in->leaf = ag_leaf(leaf, dtype, differentiable);
     int64_t n = ag_shape_numel(shape), total = ag_shape_numel(leaf);
     double *doubles = calloc((size_t)total + 1, sizeof(double));

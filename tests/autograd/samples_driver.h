@@ -8,6 +8,9 @@
 #define SAMPLE_INPUTS 8
 #define SAMPLE_RESULTS 8
 
+/* What kinds of shapes the inputs of a block have. */
+enum { MET_EMPTY = 1, MET_ONE = 2, MET_SCALAR = 4 };
+
 enum sample_layout {
     LAYOUT_ROW_MAJOR,
     LAYOUT_TRANSPOSED, /* dimensions stored in reverse order */
@@ -38,6 +41,7 @@ struct ag_samples {
     int results;
     ag_tensor result[SAMPLE_RESULTS];
     bool first_order_only, no_differences;
+    unsigned met;                           /* lengths among the inputs: MET_... */
     double looser64, looser32; /* what the sample asks for instead of 1e-12 and 1e-5; 0: nothing */
     const char *reason;
 };

@@ -387,7 +387,7 @@ START_TEST(what_cannot_be_changed_is_refused)
     ag_mul_scalar_(w, 2);
     assert_says("ag_mul_scalar_: a leaf weight that requires a gradient is changed in place while the tape records");
     ag_zero_(ag_select(w, 0, 1));
-    assert_says("ag_fill_: a view of a leaf weight that requires a gradient is changed in place while the tape records");
+    assert_says("ag_zero_: a view of a leaf weight that requires a gradient is changed in place while the tape records");
     ag_keep(&kept, w);
     ag_add_(kept, w);
     assert_says("ag_add_: a leaf or kept value cannot take the history of another tensor");
@@ -471,6 +471,66 @@ START_TEST(a_view_is_good_again_in_an_inner_scope_and_after_it)
 }
 END_TEST
 
+/* What only the gradient of a constant would read is not saved: it may be changed. */
+START_TEST(what_no_gradient_reads_may_be_changed)
+{
+    ag_tensor w = leaf64(AG_SHAPE(1, 1, 2, 2), 1, 2, 3, 4), frozen = frozen64(AG_SHAPE(1, 1, 2, 2), 5, 6, 7, 8);
+    for (int way = 0; way < 5; way++) {
+        ag_begin(&scope);
+        ag_tensor x = ag_mul_scalar(w, 1), c = ag_from(AG_SHAPE(2, 2), AG_FLOAT64, (const double[]){5, 6, 7, 8}), y;
+        ag_tensor rows = ag_clone(ag_reshape(x, AG_SHAPE(2, 2)));
+        switch (way) {
+        case 0:
+            y = ag_mul(rows, c);
+            break;
+        case 1:
+            y = ag_div(rows, ag_reciprocal(c));
+            break;
+        case 2:
+            y = ag_matmul(rows, c);
+            break;
+        case 3:
+            y = ag_linear(rows, ag_transpose(c, 0, 1), AG_NONE);
+            break;
+        default:
+            y = ag_conv2d(x, frozen, AG_NONE, ag_conv2d_defaults());
+            rows = x;
+        }
+        ag_zero_(rows);
+        ag_backward(ag_sum(y));
+        assert_no_error();
+        if (way < 2 || way == 4) {
+            assert_values(ag_grad_of(w), 5, 6, 7, 8);
+        } else {
+            assert_values(ag_grad_of(w), 11, 15, 11, 15);
+        }
+        ag_zero_grad(w);
+    }
+    ag_end(&scope);
+    ag_drop(&w);
+    ag_drop(&frozen);
+}
+END_TEST
+
+START_TEST(what_is_repeated_no_more_than_once_is_a_copy)
+{
+    ag_tensor w = leaf64(AG_SHAPE(2, 3), 1, 2, 3, 4, 5, 6), empty = ag_leaf(AG_SHAPE(2, 0), AG_FLOAT64, true);
+    ag_begin(&scope);
+    ag_tensor turned = ag_transpose(w, 0, 1);
+    ag_tensor copies[] = {ag_repeat(turned, AG_SHAPE(1, 1)), ag_repeat(turned, AG_SHAPE(1, 1, 1)),
+                          ag_repeat_interleave(turned, 1, 0), ag_repeat_interleave(turned, 0, 1),
+                          ag_repeat(empty, AG_SHAPE(3, 2, 1)), ag_repeat_interleave(empty, 2, 0)};
+    for (size_t i = 0; i < sizeof(copies) / sizeof(copies[0]); i++) {
+        ck_assert(ag_is_contiguous(copies[i]));
+        ag_relu_(copies[i]); /* of a view of a leaf this is refused */
+        assert_no_error();
+    }
+    ag_end(&scope);
+    ag_drop(&w);
+    ag_drop(&empty);
+}
+END_TEST
+
 static void add(TCase *tests)
 {
     tcase_add_loop_test(tests, gradients_are_pytorchs, 0, SCENARIOS);
@@ -484,6 +544,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_saved_value_that_changed_names_both_lines);
     tcase_add_test(tests, a_factor_that_is_the_tensor_itself_is_refused_in_backward);
     tcase_add_test(tests, a_view_is_good_again_in_an_inner_scope_and_after_it);
+    tcase_add_test(tests, what_no_gradient_reads_may_be_changed);
+    tcase_add_test(tests, what_is_repeated_no_more_than_once_is_a_copy);
 }
 
 int main(void)

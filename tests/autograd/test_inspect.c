@@ -107,11 +107,11 @@ START_TEST(the_table_has_a_line_a_node)
     }
     ck_assert_int_eq(lines_of(text), 6);
     assert_words(text, 0, 9, (const char *[]){ "node", "operation", "inputs", "result", "type", "bytes", "saved", "part", "line" });
-    assert_words(text, 1, 11, (const char *[]){ "0", "linear", "const(5,3)", "w", "leaf(2)", "(5,2)", "float32", "40", "x0,x1",
+    assert_words(text, 1, 11, (const char *[]){ "0", "linear", "const(5,3)", "w", "leaf(2)", "(5,2)", "float32", "40", "x0",
                                                 "features.0", line[0] });
     assert_words(text, 2, 9, (const char *[]){ "1", "tanh", "#0", "(5,2)", "float32", "40", "y", "features.1", line[1] });
     assert_words(text, 3, 8, (const char *[]){ "2", "permute", "#1", "(2,5)", "float32", "view", "-", line[2] });
-    assert_words(text, 4, 9, (const char *[]){ "3", "mul", "turned", "const(2,5)", "(2,5)", "float32", "40", "x0,x1", line[3] });
+    assert_words(text, 4, 9, (const char *[]){ "3", "mul", "turned", "const(2,5)", "(2,5)", "float32", "40", "x1", line[3] });
     assert_words(text, 5, 8, (const char *[]){ "4", "sum", "#3", "()", "float32", "4", "-", line[4] });
     free(text);
     ag_end(&scope);

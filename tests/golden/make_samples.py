@@ -42,8 +42,7 @@ def evaluate(out, name, text, inputs):
         leaves = {k: v for k, v in inputs.items() if v.requires_grad}
         grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
         for (k, v), g in zip(leaves.items(), grads):
-            g = torch.zeros_like(v) if g is None else g
-            out.write("grad %s %d %s\n" % (k, g.numel(), numbers(g)))
+            out.write("grad %s none\n" % k if g is None else "grad %s %d %s\n" % (k, g.numel(), numbers(g)))
     out.write("end\n")
 
 
