@@ -468,17 +468,18 @@ static bool draw(const struct lesson *l)
     struct plot_panel *costs = plot_panel(p, "what a step costs", "", "% of a step from scratch");
     costs->width = 320;
     const struct cost whole = cost_of(l, SCRATCH);
-    double time[METHODS], memory[METHODS];
+    double time[METHODS], memory[METHODS], most = 100;
     for (int method = 0; method < METHODS; method++) {
         struct cost c = cost_of(l, method);
         time[method] = 100 * c.milliseconds / whole.milliseconds;
         memory[method] = 100 * c.megabytes / whole.megabytes;
+        most = fmax(most, fmax(time[method], memory[method]));
     }
     plot_bars(costs, "time", METHODS, time)->colour = PLOT_PURPLE;
     plot_bars(costs, "memory", METHODS, memory)->colour = PLOT_AMBER;
     plot_axis_names(costs, &costs->x, METHODS, names);
     costs->y.low = 0;
-    costs->y.high = 125;
+    costs->y.high = 1.15 * most;
     struct plot_output out = { .program = o->program, .folder = o->pictures, .svg = o->svg };
     bool good = plot_save(&out, p, "labels");
     plot_free(p);
