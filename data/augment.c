@@ -62,9 +62,8 @@ static ag_error float_image_form(void *state, data_form in, data_form *out)
 {
     const struct augment *self = state;
     if (image_form(state, in, out) == AG_OK && !ag_dtype_is_float(in.dtype)) {
-        ag_error_raise(ag_caller(), AG_ERROR_DTYPE,
-                       "%s: images must be of a floating type, not %s", self->function,
-                       ag_dtype_name(in.dtype));
+        ag_error_raise(ag_caller(), AG_ERROR_DTYPE, "%s: images must be of a floating type, not %s",
+                       self->function, ag_dtype_name(in.dtype));
     }
     return ag_error_code();
 }
@@ -101,10 +100,12 @@ static void window(struct image image, struct image part, int64_t top, int64_t l
                 fill(part.element, value, out, part.width);
                 continue;
             }
-            const char *from = in + (size_t)((plane * image.height + row) * image.width) * image.element;
+            const char *from =
+                in + (size_t)((plane * image.height + row) * image.width) * image.element;
             fill(part.element, value, out, begin);
             if (end > begin) {
-                memcpy(out + (size_t)begin * part.element, from + (size_t)(begin + left) * part.element,
+                memcpy(out + (size_t)begin * part.element,
+                       from + (size_t)(begin + left) * part.element,
                        (size_t)(end - begin) * part.element);
             }
             fill(part.element, value, out + (size_t)end * part.element, part.width - end);
@@ -137,11 +138,13 @@ static data_transform *refuse(ag_place where, const char *function, const char *
     return data_transform_nil();
 }
 
-#define AUGMENT_TYPE(kind, forms, text)                                          \
-    static const data_transform_type kind##_type = {                             \
-        .size = sizeof(data_transform_type), .name = text, .random = true,       \
-        .form = forms,                       .apply = kind##_apply, .release = free \
-    }
+#define AUGMENT_TYPE(kind, forms, text)                                                   \
+    static const data_transform_type kind##_type = { .size = sizeof(data_transform_type), \
+                                                     .name = text,                        \
+                                                     .random = true,                      \
+                                                     .form = forms,                       \
+                                                     .apply = kind##_apply,               \
+                                                     .release = free }
 
 /* ---- shift ----------------------------------------------------------------------------------- */
 
@@ -157,8 +160,8 @@ static ag_error shift_apply(void *state, data_form form, const void *in, void *o
 
 AUGMENT_TYPE(shift, image_form, "data_random_shift");
 
-data_transform *data_random_shift_at(ag_place where, int64_t rows, int64_t columns, double fill_with,
-                                     ag_rng *rng)
+data_transform *data_random_shift_at(ag_place where, int64_t rows, int64_t columns,
+                                     double fill_with, ag_rng *rng)
 {
     const char *function = "data_random_shift";
     if (rows < 0 || columns < 0 || rows > INT32_MAX || columns > INT32_MAX) {
@@ -185,7 +188,8 @@ static ag_error flip_horizontal_apply(void *state, data_form form, const void *i
     char *to = out;
     for (int64_t row = 0; row < m.planes * m.height; row++) {
         for (int64_t j = 0; j < m.width; j++) {
-            memcpy(to + (size_t)(m.width - 1 - j) * m.element, from + (size_t)j * m.element, m.element);
+            memcpy(to + (size_t)(m.width - 1 - j) * m.element, from + (size_t)j * m.element,
+                   m.element);
         }
         from += (size_t)m.width * m.element;
         to += (size_t)m.width * m.element;
@@ -238,38 +242,38 @@ data_transform *data_random_flip_vertical_at(ag_place where, double p, ag_rng *r
  * downwards:   x = cos j - sin i,   y = sin j + cos i.
  * Its value is that of the four pixels around (y, x), weighed by how near they are; a neighbour
  * outside of the image has the value of the filling. */
-#define ROTATE(type)                                                                              \
-    do {                                                                                          \
-        const type *a = in;                                                                       \
-        type *b = out;                                                                            \
-        for (int64_t i = 0; i < m.height; i++) {                                                  \
-            double di = (double)i - middle_i;                                                     \
-            for (int64_t j = 0; j < m.width; j++) {                                               \
-                double dj = (double)j - middle_j;                                                 \
-                double x = c * dj - s * di + middle_j, y = s * dj + c * di + middle_i;            \
-                int64_t x0 = (int64_t)(x + far) - (int64_t)far;                                   \
-                int64_t y0 = (int64_t)(y + far) - (int64_t)far;                                   \
-                double fx = x - (double)x0, fy = y - (double)y0;                                  \
-                bool inside = x0 >= 0 && y0 >= 0 && x0 < m.width - 1 && y0 < m.height - 1;        \
-                for (int64_t plane = 0; plane < m.planes; plane++) {                              \
-                    const type *p = a + plane * area;                                             \
-                    double v00 = edge, v01 = edge, v10 = edge, v11 = edge;                        \
-                    if (inside) {                                                                 \
-                        const type *q = p + y0 * m.width + x0;                                    \
-                        v00 = q[0], v01 = q[1], v10 = q[m.width], v11 = q[m.width + 1];           \
-                    } else {                                                                      \
+#define ROTATE(type)                                                                               \
+    do {                                                                                           \
+        const type *a = in;                                                                        \
+        type *b = out;                                                                             \
+        for (int64_t i = 0; i < m.height; i++) {                                                   \
+            double di = (double)i - middle_i;                                                      \
+            for (int64_t j = 0; j < m.width; j++) {                                                \
+                double dj = (double)j - middle_j;                                                  \
+                double x = c * dj - s * di + middle_j, y = s * dj + c * di + middle_i;             \
+                int64_t x0 = (int64_t)(x + far) - (int64_t)far;                                    \
+                int64_t y0 = (int64_t)(y + far) - (int64_t)far;                                    \
+                double fx = x - (double)x0, fy = y - (double)y0;                                   \
+                bool inside = x0 >= 0 && y0 >= 0 && x0 < m.width - 1 && y0 < m.height - 1;         \
+                for (int64_t plane = 0; plane < m.planes; plane++) {                               \
+                    const type *p = a + plane * area;                                              \
+                    double v00 = edge, v01 = edge, v10 = edge, v11 = edge;                         \
+                    if (inside) {                                                                  \
+                        const type *q = p + y0 * m.width + x0;                                     \
+                        v00 = q[0], v01 = q[1], v10 = q[m.width], v11 = q[m.width + 1];            \
+                    } else {                                                                       \
                         bool left = x0 >= 0 && x0 < m.width, right = x0 >= -1 && x0 < m.width - 1; \
-                        bool top = y0 >= 0 && y0 < m.height, low = y0 >= -1 && y0 < m.height - 1; \
-                        v00 = top && left ? (double)p[y0 * m.width + x0] : edge;                  \
-                        v01 = top && right ? (double)p[y0 * m.width + x0 + 1] : edge;             \
-                        v10 = low && left ? (double)p[(y0 + 1) * m.width + x0] : edge;            \
-                        v11 = low && right ? (double)p[(y0 + 1) * m.width + x0 + 1] : edge;       \
-                    }                                                                             \
-                    double upper = v00 + fx * (v01 - v00), lower = v10 + fx * (v11 - v10);        \
-                    b[plane * area + i * m.width + j] = (type)(upper + fy * (lower - upper));     \
-                }                                                                                 \
-            }                                                                                     \
-        }                                                                                         \
+                        bool top = y0 >= 0 && y0 < m.height, low = y0 >= -1 && y0 < m.height - 1;  \
+                        v00 = top && left ? (double)p[y0 * m.width + x0] : edge;                   \
+                        v01 = top && right ? (double)p[y0 * m.width + x0 + 1] : edge;              \
+                        v10 = low && left ? (double)p[(y0 + 1) * m.width + x0] : edge;             \
+                        v11 = low && right ? (double)p[(y0 + 1) * m.width + x0 + 1] : edge;        \
+                    }                                                                              \
+                    double upper = v00 + fx * (v01 - v00), lower = v10 + fx * (v11 - v10);         \
+                    b[plane * area + i * m.width + j] = (type)(upper + fy * (lower - upper));      \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
     } while (0)
 
 static ag_error rotation_apply(void *state, data_form form, const void *in, void *out, ag_rng *rng)
@@ -426,8 +430,8 @@ data_transform *data_random_erasing_at(ag_place where, double p, double area_low
         return refuse(where, function,
                       "a probability is 0 to 1, and areas are a range of shares, 0 to 1");
     }
-    return augment_make(where, &erasing_type,
-                        (struct augment){ function, .low = area_low, .high = area_high, .p = p,
-                                          .fill = fill_with },
-                        rng);
+    return augment_make(
+        where, &erasing_type,
+        (struct augment){ function, .low = area_low, .high = area_high, .p = p, .fill = fill_with },
+        rng);
 }

@@ -9,8 +9,8 @@
  * shows another picture, and neither threads nor the order in which samples are read matter. A set is augmented only by wrapping
  * it, so the other parts of a split are not; splitting a set that is augmented, and augmenting a batch, are errors.
  *
- * Images are float32, float64 or uint8 (no noise and no rotation for uint8); the shape may be (H,W), too. `fill` is what comes in at
- * the edges, in the image's own units. Errors: an image of another form, ranges that are none. Free with data_transform_free().
+ * Images are float32, float64 or uint8 (no noise and no rotation for uint8); the shape may be (H,W), too. `fill` is what comes in
+ * at the edges, in the image's own units. Errors: an image of another form, ranges that are none. Free with data_transform_free().
  */
 #ifndef WENGERT_DATA_AUGMENT_H
 #define WENGERT_DATA_AUGMENT_H
@@ -34,8 +34,8 @@ AG_API data_transform *data_random_crop_at(ag_place where, int64_t height, int64
 /* Adds independent normal noise with standard deviation `deviation` to each number. */
 AG_API data_transform *data_random_noise_at(ag_place where, double deviation, ag_rng *rng);
 /* With probability p, fills a rectangle at a uniform place with `fill`: its area is a uniform share of the image's in
- * [area_low, area_high], the logarithm of its height over its width uniform in that of [0.3, 1/0.3]; after ten that do not fit, none
- * (RandomErasing; Zhong et al. 2020; PyTorch's defaults are p 0.5, areas 0.02 to 0.33). */
+ * [area_low, area_high], the logarithm of its height over its width uniform in that of [0.3, 1/0.3]; after ten that do not fit,
+ * none (RandomErasing; Zhong et al. 2020; PyTorch's defaults are p 0.5, areas 0.02 to 0.33). */
 AG_API data_transform *data_random_erasing_at(ag_place where, double p, double area_low, double area_high, double fill,
                                               ag_rng *rng);
 #define data_random_shift(...) data_random_shift_at(AG_HERE, __VA_ARGS__)

@@ -42,8 +42,7 @@ data_collate *data_collate_new_at(ag_place where, const data_collate_type *type,
                        "functions form and fill");
         return &nil_collate;
     }
-    return collate_make(where, "data_collate_new",
-                        (data_collate){ .type = *type, .state = state });
+    return collate_make(where, "data_collate_new", (data_collate){ .type = *type, .state = state });
 }
 
 void data_collate_free(data_collate *collate)

@@ -18,9 +18,9 @@ typedef struct data_collate data_collate;
 
 enum { DATA_BATCH_MORE = 4 }; /* tensors of a batch that only collate functions of a program's own have */
 
-/* Pads inputs and targets that vary in length (data_sequences()) at their ends, to the longest of the batch: x (n, longest, …) and
- * x_lengths (n, int64); y and y_lengths likewise if targets vary. Those that do not vary are stacked. `x` and `y` are the values
- * to pad with, which the element type must be able to hold; for classes of steps, -100 is what ag_cross_entropy() ignores. */
+/* Pads inputs and targets that vary in length (data_sequences()) at their ends, to the longest of the batch: x (n, longest, …)
+ * and x_lengths (n, int64); y and y_lengths likewise if targets vary. Those that do not vary are stacked. `x` and `y` are the
+ * values to pad with, which the element type must be able to hold; for classes of steps, -100 is what ag_cross_entropy() ignores. */
 AG_API data_collate *data_collate_pad_at(ag_place where, double x, double y);
 #define data_collate_pad(...) data_collate_pad_at(AG_HERE, __VA_ARGS__)
 AG_API void data_collate_free(data_collate *collate); /* one that no loader took; NULL is fine */
@@ -30,7 +30,7 @@ AG_API void data_collate_free(data_collate *collate); /* one that no loader took
 /* One sample of a batch. */
 typedef struct data_sample {
     int64_t index;     /* in the set */
-    int64_t x_length;  /* entries of the input's first dimension: its length if inputs vary, else the size of it; 1 if it has none */
+    int64_t x_length;  /* entries of the input's first dimension: its length if inputs vary, else the size; 1 if it has none */
     int64_t y_length;  /* of the target, likewise */
     const void *x, *y; /* row-major; NULL in form() */
 } data_sample;

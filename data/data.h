@@ -63,9 +63,9 @@ typedef struct data_values {
     ag_dtype dtype;
     const int64_t *lengths; /* 1 or more each */
 } data_values;
-/* Sequences: samples whose inputs, or targets, or both vary in length. The data is copied; a NaN in it is an error. data_set_x_shape()
- * is that of the longest input, and a sample that is read has its numbers first and zeros behind them. A loader needs batches of
- * equal lengths, or data_collate_pad(). */
+/* Sequences: samples whose inputs, or targets, or both vary in length. The data is copied; a NaN in it is an error.
+ * data_set_x_shape() is that of the longest input, and a sample that is read has its numbers first and zeros behind them. A loader
+ * needs batches of equal lengths, or data_collate_pad(). */
 AG_API data_set *data_sequences_at(ag_place where, int64_t n, data_values x, data_values y);
 #define data_sequences(...) data_sequences_at(AG_HERE, __VA_ARGS__)
 
@@ -94,9 +94,10 @@ AG_API const char *data_set_class_name(const data_set *set, int64_t label); /* "
 /* Lets go of a set. Loaders and subsets that use it keep it alive. NULL is fine. */
 AG_API void data_set_free(data_set *set);
 
-/* A set of the program's own: the struct describes it (name its fields: more may follow), `state` is handed to its functions. `read` writes sample i (in range) to
- * x and y (never NULL). It may be called from several threads at a time: a loader's, and those of others that use the set;
- * it raises its errors with ag_error_raise() and returns them: they reach the handler on the thread that wanted the sample. */
+/* A set of the program's own: the struct describes it (name its fields: more may follow), `state` is handed to its functions.
+ * `read` writes sample i (in range) to x and y (never NULL). It may be called from several threads at a time: those of a loader,
+ * and others that use the set; it raises its errors with ag_error_raise() and returns them: they reach the handler on the thread
+ * that wanted the sample. */
 typedef struct data_set_type {
     size_t size; /* sizeof(data_set_type) */
     const char *name;
@@ -122,7 +123,7 @@ typedef struct data_loader_config {
     int64_t batch;  /* samples a batch; default 1 */
     bool shuffle;   /* a new order every epoch; default false */
     bool drop_last; /* leaves out a last batch that is not full; default false */
-    data_sampler *sampler; /* which samples in which order (data/sampler.h), instead of `shuffle`; default NULL: as the set has them */
+    data_sampler *sampler; /* which samples in which order (data/sampler.h), instead of `shuffle`; default NULL: the set's own */
     data_collate *collate; /* how samples become a batch (data/collate.h); default NULL: they are stacked */
     int workers;    /* threads of the loader's own that prepare batches ahead, 0 to 256; default 0: a batch is read when it is asked
                      * for (small batches of arrays always are: that takes less time than asking a thread for them; and a batch that
@@ -162,9 +163,9 @@ AG_API bool data_loader_next_at(ag_place where, data_loader *loader, data_batch 
 AG_API int64_t data_loader_batches(const data_loader *loader); /* in one epoch */
 AG_API int64_t data_loader_samples(const data_loader *loader); /* in one epoch */
 /* All that a resumed run needs of the loader (autograd/state.h): the order of the epoch and the position in it. What is put back
- * must be of a loader with the same kind of sampler and the same batches of as many samples; `workers` and `prefetch` may differ. Afterwards the loader goes on with the
- * batch that would have come next: the first data_loader_rewind() does nothing if that epoch was not over (its
- * data_loader_next() had not returned false), so that a loop over epochs continues in the middle of one. */
+ * must be of a loader with the same kind of sampler and the same batches of as many samples; `workers` and `prefetch` may differ.
+ * Afterwards the loader goes on with the batch that would have come next: the first data_loader_rewind() does nothing if that
+ * epoch was not over (its data_loader_next() had not returned false), so that a loop over epochs continues in the middle of one. */
 AG_API ag_stateful data_loader_stateful(data_loader *loader);
 AG_API void data_loader_free(data_loader *loader); /* also frees the set if nobody else holds it; NULL is fine */
 

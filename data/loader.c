@@ -219,8 +219,9 @@ static bool loader_lay_out(ag_place where, data_loader *l, const data_loader_con
                        config->batch, n);
         return false;
     }
-    bool quick = l->set->quick && (l->collate == NULL || l->collate->pads) &&
-                 (uint64_t)smaller(l->batch, n) <= QUICK_BYTES / (l->set->x_bytes + l->set->y_bytes);
+    bool quick =
+        l->set->quick && (l->collate == NULL || l->collate->pads) &&
+        (uint64_t)smaller(l->batch, n) <= QUICK_BYTES / (l->set->x_bytes + l->set->y_bytes);
     l->workers = quick ? 0 : (int)smaller(config->workers, l->batches);
     l->ahead = smaller((int64_t)l->workers * config->prefetch, l->batches);
     l->ring = smaller(l->batches, l->ahead + 1);
@@ -263,8 +264,8 @@ data_loader *data_loader_new_at(ag_place where, data_set *set, data_loader_confi
         l->rng = l->epoch_rng = ag_rng_split(rng);
     }
     ag_place before = ag_caller_set(where);
-    bool good = loader_lay_out(where, l, &config) &&
-                order_draw(where, "data_loader_new", l, 0) && epoch_start(where, l, 0);
+    bool good = loader_lay_out(where, l, &config) && order_draw(where, "data_loader_new", l, 0) &&
+                epoch_start(where, l, 0);
     ag_caller_set(before);
     if (good && l->workers > 0) {
         int reason = loader_threads_start(l);

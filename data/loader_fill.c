@@ -88,13 +88,13 @@ static ag_error varying(const data_loader *l, const struct slot *slot, bool targ
     if (l->collate != NULL) {
         *lengths = (data_form){ AG_SHAPE(slot->n), AG_INT64 };
     } else if (at > 0) {
-        return ag_error_raise(
-            ag_caller(), AG_ERROR_SHAPE,
-            "%s of different lengths cannot be stacked: %" PRId64 " in sample %" PRId64
-            ", %" PRId64 " in sample %" PRId64 " (data_collate_pad() pads them)",
-            targets ? "targets" : "inputs", first, slot->sample[0].index,
-            targets ? slot->sample[at].y_length : slot->sample[at].x_length,
-            slot->sample[at].index);
+        return ag_error_raise(ag_caller(), AG_ERROR_SHAPE,
+                              "%s of different lengths cannot be stacked: %" PRId64
+                              " in sample %" PRId64 ", %" PRId64 " in sample %" PRId64
+                              " (data_collate_pad() pads them)",
+                              targets ? "targets" : "inputs", first, slot->sample[0].index,
+                              targets ? slot->sample[at].y_length : slot->sample[at].x_length,
+                              slot->sample[at].index);
     }
     return AG_OK;
 }
@@ -109,14 +109,13 @@ static ag_error form_fits(const data_collate *collate, const char *what, data_fo
         return AG_OK;
     }
     char text[AG_SHAPE_TEXT];
-    return ag_error_raise(ag_caller(), AG_ERROR_SHAPE,
-                          "the collate function %s makes %s of type %d and shape %s, which cannot "
-                          "be",
-                          collate->type.name != NULL ? collate->type.name : "without a name", what,
-                          (int)form.dtype,
-                          form.shape.ndim <= AG_MAX_DIMS
-                              ? ag_shape_format(form.shape, text, sizeof text)
-                              : "of too many dimensions");
+    return ag_error_raise(
+        ag_caller(), AG_ERROR_SHAPE,
+        "the collate function %s makes %s of type %d and shape %s, which cannot "
+        "be",
+        collate->type.name != NULL ? collate->type.name : "without a name", what, (int)form.dtype,
+        form.shape.ndim <= AG_MAX_DIMS ? ag_shape_format(form.shape, text, sizeof text)
+                                       : "of too many dimensions");
 }
 
 static ag_error custom_forms(const data_loader *l, const struct slot *slot, data_form *form)
@@ -163,8 +162,7 @@ static ag_error batch_forms(data_loader *l, int64_t k, struct slot *slot,
     if (list_samples(l, k, slot) == AG_OK) {
         if (l->collate != NULL && !l->collate->pads) {
             custom_forms(l, slot, form);
-        } else if (!set->x_varies ||
-                   varying(l, slot, false, &form[X], &form[X_LENGTHS]) == AG_OK) {
+        } else if (!set->x_varies || varying(l, slot, false, &form[X], &form[X_LENGTHS]) == AG_OK) {
             if (set->y_varies) {
                 varying(l, slot, true, &form[Y], &form[Y_LENGTHS]);
             }
@@ -281,8 +279,7 @@ static void pad_sample(const data_loader *l, data_form batch, bool targets, int6
     int64_t step = each / steps;
     if (length < steps && l->collate != NULL) {
         pad(batch.dtype, targets ? l->collate->y_value : l->collate->x_value,
-            sample + (size_t)(length * step) * ag_dtype_size(batch.dtype),
-            (steps - length) * step);
+            sample + (size_t)(length * step) * ag_dtype_size(batch.dtype), (steps - length) * step);
     }
 }
 

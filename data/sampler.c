@@ -149,11 +149,11 @@ static const data_sampler_type replacement_type = { .size = sizeof(data_sampler_
 
 data_sampler *data_sampler_plain(bool shuffle)
 {
-    static data_sampler in_order = {
-        .type = { .size = sizeof(data_sampler_type), .name = "sequential", .draw = sequential_draw },
-        .in_order = true,
-        .fixed = true
-    };
+    static data_sampler in_order = { .type = { .size = sizeof(data_sampler_type),
+                                               .name = "sequential",
+                                               .draw = sequential_draw },
+                                     .in_order = true,
+                                     .fixed = true };
     static data_sampler shuffled = { .type = { .size = sizeof(data_sampler_type),
                                                .name = "random",
                                                .random = true,
@@ -383,7 +383,8 @@ static void bucket(const struct bucketed *self, const data_draw *what, ag_rng *r
         all[i].x = self->lengths != NULL ? self->lengths[s] : data_set_x_length(what->set, s);
         all[i].y = self->lengths != NULL ? 0 : data_set_y_length(what->set, s);
     }
-    int64_t in_pool = self->pool == 0 || self->pool > n / what->batch ? n : self->pool * what->batch;
+    int64_t in_pool =
+        self->pool == 0 || self->pool > n / what->batch ? n : self->pool * what->batch;
     for (int64_t begin = 0; begin < n; begin += in_pool) {
         int64_t size = n - begin < in_pool ? n - begin : in_pool;
         qsort(all + begin, (size_t)size, sizeof *all, by_length);

@@ -33,7 +33,7 @@ AG_API data_sampler *data_sampler_weighted_at(ag_place where, int64_t n, const d
 /* Batches of near lengths, for little padding: the set is shuffled, cut into pools of `pool` batches, each pool sorted by length
  * (equal lengths stay shuffled), cut into batches, and the batches come in random order. pool 0: the whole set is one pool, so
  * that lengths are as near as can be; larger pools waste less padding, smaller ones mix more. `lengths` are one for each of n
- * samples (copied), or NULL (n is not used): the lengths of the set's inputs (data_sequences()), and of its targets among equal ones.
+ * samples (copied), or NULL (n is not used): the lengths of the set's inputs (data_sequences()), and of its targets among equals.
  * If the last batch is not full, it comes last, and its samples are a random choice. */
 AG_API data_sampler *data_sampler_bucketed_at(ag_place where, int64_t n, const int64_t *lengths, int64_t pool);
 /* The samples of a list (copied; at least one), in its order or shuffled (SubsetRandomSampler). */

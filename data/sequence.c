@@ -8,7 +8,7 @@
 #include "data/internal.h"
 
 struct side {
-    size_t step;    /* bytes of one step, or of a sample that does not vary */
+    size_t step; /* bytes of one step, or of a sample that does not vary */
     char *data;
     int64_t *begin; /* of sample i, in steps; n + 1 of them. NULL: each has one */
 };
@@ -63,8 +63,8 @@ static const data_set_type sequences_type = { .size = sizeof(data_set_type),
 static int64_t find_nan(const void *data, ag_dtype dtype, int64_t count)
 {
     for (int64_t i = 0; i < count && ag_dtype_is_float(dtype); i++) {
-        double v = dtype == AG_FLOAT32 ? (double)((const float *)data)[i]
-                                       : ((const double *)data)[i];
+        double v =
+            dtype == AG_FLOAT32 ? (double)((const float *)data)[i] : ((const double *)data)[i];
         if (v != v) {
             return i;
         }
@@ -86,8 +86,7 @@ static bool side_make(ag_place where, const char *what, int64_t n, const data_va
         char text[AG_SHAPE_TEXT];
         ag_error_raise(where, known ? AG_ERROR_SHAPE : AG_ERROR_DTYPE,
                        "%s: %s: a step or sample cannot have type %d and shape %s", function, what,
-                       (int)values->dtype,
-                       ag_shape_format(values->shape, text, sizeof text));
+                       (int)values->dtype, ag_shape_format(values->shape, text, sizeof text));
         return false;
     }
     int64_t limit = (int64_t)(SIZE_MAX / 4 / ag_dtype_size(values->dtype)) / each;
@@ -164,8 +163,8 @@ data_set *data_sequences_at(ag_place where, int64_t n, data_values x, data_value
     data_set_type type = sequences_type;
     type.x_length = x.lengths != NULL ? sequences_x_length : NULL;
     type.y_length = y.lengths != NULL ? sequences_y_length : NULL;
-    data_set *set = data_set_make(where, "data_sequences", &type, self, n, x_shape, x.dtype,
-                                  y_shape, y.dtype);
+    data_set *set =
+        data_set_make(where, "data_sequences", &type, self, n, x_shape, x.dtype, y_shape, y.dtype);
     if (!data_set_is_nil(set)) {
         set->quick = true;
     }

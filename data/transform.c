@@ -231,10 +231,10 @@ static bool chain_form(const struct chain *chain, int last, int64_t length, data
         if (stage->transform->type.form != NULL &&
             stage->transform->type.form(stage->transform->state, in, form) != AG_OK &&
             ag_error_code() == AG_OK) {
-            ag_error_raise(ag_caller(), AG_ERROR_SHAPE, "%s does not take a sample of length %" PRId64,
-                           stage->transform->type.name != NULL ? stage->transform->type.name
-                                                               : "the transform",
-                           length);
+            ag_error_raise(
+                ag_caller(), AG_ERROR_SHAPE, "%s does not take a sample of length %" PRId64,
+                stage->transform->type.name != NULL ? stage->transform->type.name : "the transform",
+                length);
         }
         if (ag_error_code() == AG_OK &&
             (form->dtype != stage->out.dtype || form->shape.ndim != stage->out.shape.ndim ||
@@ -341,8 +341,8 @@ static ag_error through_read(void *state, int64_t epoch, int64_t i, void *x, voi
         }
     }
     if (error == AG_OK) {
-        error = chain_run(&self->chain, block, self->targets ? y : x, block + self->in_bytes, epoch, i,
-                          length);
+        error = chain_run(&self->chain, block, self->targets ? y : x, block + self->in_bytes, epoch,
+                          i, length);
     }
     block_give(self, block);
     return error;
@@ -423,9 +423,9 @@ static data_set *through_make(ag_place where, const char *function, data_set *se
     type.x_length = set->x_varies ? through_x_length : NULL;
     type.y_length = set->y_varies ? through_y_length : NULL;
     data_set *made =
-        data_set_make(where, function, &type, self, set->n,
-                      targets ? set->x_shape : out.shape, targets ? set->x_dtype : out.dtype,
-                      targets ? out.shape : set->y_shape, targets ? out.dtype : set->y_dtype);
+        data_set_make(where, function, &type, self, set->n, targets ? set->x_shape : out.shape,
+                      targets ? set->x_dtype : out.dtype, targets ? out.shape : set->y_shape,
+                      targets ? out.dtype : set->y_dtype);
     for (int s = 0; !data_set_is_nil(made) && s < self->chain.n; s++) {
         made->augmented = made->augmented || self->chain.stage[s].transform->type.random;
     }
@@ -510,9 +510,9 @@ static ag_tensor batch_through(ag_place where, const char *function, const struc
         ag_place before = ag_caller_set(where);
         ag_error error = AG_OK;
         for (size_t i = 0; i < n && error == AG_OK; i++) {
-            error = invert
-                        ? chain_invert(chain, from + i * in_bytes, to + i * out_bytes, between)
-                        : chain_run(chain, from + i * in_bytes, to + i * out_bytes, between, 0, 0, 0);
+            error = invert ? chain_invert(chain, from + i * in_bytes, to + i * out_bytes, between)
+                           : chain_run(chain, from + i * in_bytes, to + i * out_bytes, between, 0,
+                                       0, 0);
         }
         ag_caller_set(before);
         if (error != AG_OK && ag_error_code() == AG_OK) {

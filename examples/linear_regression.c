@@ -62,7 +62,7 @@ int main(int argc, char **argv)
         .purpose = "A line through house prices: solved for, and walked to by gradient descent.",
         .accepts = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_STEPS | OPTION_BATCH |
                    OPTION_LR | OPTION_RATES | OPTION_TABLE | OPTION_WITHOUT | OPTION_PARTS |
-                   OPTION_JSON | OPTION_PICTURES,
+                   OPTION_JSON | OPTION_PICTURES | OPTION_SAVE,
         .epochs = 100,
         .steps = 20000,
         .batch = 32,
@@ -104,5 +104,5 @@ int main(int argc, char **argv)
     data_set_free(lesson.rooms);
     data_set_free(lesson.houses);
     data_table_free(lesson.table);
-    return output_standard_flush(options.program) && good ? EXIT_SUCCESS : EXIT_FAILURE;
+    return output_standard_flush(options.program) ? saving_exit_status(good) : EXIT_FAILURE;
 }

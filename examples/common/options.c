@@ -100,7 +100,7 @@ static const struct entry entries[] = {
       "to below 1; 0: none, and no early stopping (default @)" },
     { KEY_PATIENCE, OPTION_PATIENCE, "patience", "N",
       "stop after N epochs without a better validation; the\n"
-      "best weights are restored (default 3)" },
+      "best weights are restored (default @)" },
     { KEY_SHUFFLE_LABELS, OPTION_SHUFFLE_LABELS, "shuffle-labels", NULL,
       "train on permuted labels: nothing can be learned, and the\n"
       "test accuracy must stay near 10 %" },
@@ -215,6 +215,9 @@ static const char *default_of(const struct options *defaults, enum key key, char
         return text;
     case KEY_BETA:
         snprintf(text, bytes, "%g", defaults->beta);
+        return text;
+    case KEY_PATIENCE:
+        snprintf(text, bytes, "%d", defaults->patience);
         return text;
     case KEY_RATES:
         return defaults->rates.count == 0 ? "chosen by the lesson"
@@ -532,7 +535,7 @@ int options_parse(struct options *o, int argc, char **argv)
     o->lr = o->lr > 0 ? o->lr : 1e-3;
     o->pictures = "wengert-out";
     o->validation = o->validation > 0 ? o->validation : 0.05;
-    o->patience = 3;
+    o->patience = o->patience > 0 ? o->patience : 3;
     o->latent = o->latent > 0 ? o->latent : 20;
     o->beta = 1;
     for (int i = 0; i < o->parts; i++) {

@@ -72,7 +72,7 @@ struct options {
     const char *json;     /* NULL: none is written */
     const char *pictures; /* a folder; NULL: none are drawn */
     bool svg;             /* the pictures are SVG, else PNG */
-    int patience;         /* default 3 */
+    int patience;         /* default 3; the caller may set one of its own */
     bool shuffle_labels;
     const char *save;          /* a folder for checkpoints; NULL: nothing is saved */
     int64_t save_every;        /* steps; 0: at the end of an epoch and every few minutes only */

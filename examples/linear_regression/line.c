@@ -30,10 +30,22 @@ struct comparison {
     double w[PATH_MAX_POINTS], b[PATH_MAX_POINTS];
 };
 
+static void comparison_visit(void *object, ag_state_visitor *v)
+{
+    struct comparison *self = object;
+    int64_t points = self->points;
+    ag_state_int64(v, "steps", &self->steps);
+    ag_state_series(v, "w", self->w, AG_FLOAT64, &self->points, PATH_MAX_POINTS);
+    ag_state_series(v, "b", self->b, AG_FLOAT64, &points, PATH_MAX_POINTS);
+}
+
+static const ag_stateful_type comparison_type = { sizeof(ag_stateful_type), "comparison",
+                                                  comparison_visit };
+
 /* Walks downhill until the gradient says that the bottom is near. Near the bottom, gradient = H (weights - best weights), so the
  * distance is at most |gradient| / smallest curvature: descent knows when it has arrived without knowing the answer. */
-static bool walk(const struct lesson *l, const struct problem *p, double tolerance,
-                 struct comparison *c)
+static bool walk(const struct lesson *l, const struct problem *p, const char *name,
+                 double tolerance, struct comparison *c)
 {
     const struct options *o = l->options;
     double least = solve_least_curvature(p);
@@ -43,10 +55,16 @@ static bool walk(const struct lesson *l, const struct problem *p, double toleran
     sgd.lr = o->lr;
     optim *opt = optim_sgd(nn_parameters(line), sgd);
     ag_scope step = { 0 };
-    bool good = true;
     c->points = 0;
+    c->steps = 0;
     c->arrived = false;
-    for (c->steps = 0;; c->steps++) {
+    struct saving saving;
+    bool good = saving_begin_part(&saving, o, name);
+    saving_add(&saving, "line", nn_stateful(line));
+    saving_add(&saving, "optimizer", optim_stateful(opt));
+    saving_add(&saving, "path", ag_stateful_make(&comparison_type, c));
+    good = good && saving_resume(&saving);
+    while (good) {
         ag_begin(&step);
         ag_tensor loss = line_loss(line, p->x, p->y);
         optim_zero_grad(opt);
@@ -58,7 +76,7 @@ static bool walk(const struct lesson *l, const struct problem *p, double toleran
         }
         c->bound = sqrt(squares) / least;
         line_read(line, p->f, c->walked);
-        if (c->points < PATH_MAX_POINTS) {
+        if (c->points == c->steps && c->points < PATH_MAX_POINTS) {
             c->w[c->points] = c->walked[0];
             c->b[c->points++] = c->walked[p->f];
         }
@@ -78,7 +96,11 @@ static bool walk(const struct lesson *l, const struct problem *p, double toleran
             break;
         }
         optim_step(opt);
+        c->steps++;
+        good = !saving_step(&saving);
     }
+    good = good && !saving_epoch(&saving);
+    saving_end(&saving);
     ag_end(&step);
     optim_free(opt);
     ag_list_free(parameters);
@@ -87,7 +109,8 @@ static bool walk(const struct lesson *l, const struct problem *p, double toleran
 }
 
 /* Both ways to one problem. */
-static bool compare(const struct lesson *l, const struct problem *p, struct comparison *c)
+static bool compare(const struct lesson *l, const struct problem *p, const char *name,
+                    struct comparison *c)
 {
     if (!solve_closed_form(p, c->closed)) {
         fprintf(stderr,
@@ -96,7 +119,7 @@ static bool compare(const struct lesson *l, const struct problem *p, struct comp
                 l->options->program, (long long)p->n, p->f);
         return false;
     }
-    if (!walk(l, p, 1e-8, c)) {
+    if (!walk(l, p, name, 1e-8, c)) {
         return false;
     }
     c->difference = 0;
@@ -268,7 +291,7 @@ static bool one_problem(struct lesson *l, data_set *set, const char *key)
     data_transform *scaler;
     struct problem p;
     double weights[WEIGHTS_MAX];
-    bool good = problem_open(&p, l->options, standardised(set, &scaler)) && compare(l, &p, &c);
+    bool good = problem_open(&p, l->options, standardised(set, &scaler)) && compare(l, &p, key, &c);
     if (good && p.f == 1) {
         in_table_units(scaler, 1, c.walked, weights);
         printf("\nOne feature: price = %.4f x rooms %+.4f\n", weights[0], weights[1]);

@@ -15,6 +15,7 @@
 #include "common/options.h"
 #include "common/plot.h"
 #include "common/record.h"
+#include "common/saving.h"
 
 enum { FEATURES_MAX = 64, WEIGHTS_MAX = FEATURES_MAX + 1 };
 

@@ -25,7 +25,7 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------------ */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* Measurements with a few digits, as in most tables. */
 static void short_row(FILE *file, ag_rng *rng)
@@ -60,7 +60,8 @@ static void mixed_row(FILE *file, ag_rng *rng)
     static const char *const port[] = { "Southampton", "Cherbourg", "Queenstown", "" };
     fprintf(file, "%" PRId64 ",", ag_rng_below(rng, 1000000));
     fprintf(file, ag_rng_below(rng, 5) == 0 ? "," : "%" PRId64 ",", ag_rng_below(rng, 90));
-    fprintf(file, "\"Smith, Mr. %c\",%s,", (char)('A' + ag_rng_below(rng, 26)), ag_rng_below(rng, 2) == 0 ? "male" : "female");
+    fprintf(file, "\"Smith, Mr. %c\",%s,", (char)('A' + ag_rng_below(rng, 26)),
+            ag_rng_below(rng, 2) == 0 ? "male" : "female");
     fprintf(file, "%.4f,%s\n", 100 * ag_rng_uniform(rng), port[ag_rng_below(rng, 4)]);
 }
 
@@ -96,7 +97,7 @@ static long make_file(const char *path, const struct shape *shape, long bytes)
     return size;
 }
 
-/* ---- measuring -------------------------------------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 static double read_only(const char *path, long size)
 {
@@ -135,8 +136,10 @@ static void measure(const struct shape *shape, const char *path, long bytes)
     }
     qsort(parse, REPEATS, sizeof parse[0], ascending);
     qsort(copy, REPEATS, sizeof copy[0], ascending);
-    printf("{\"file\": \"%s\", \"megabytes\": %.1f, \"rows\": %" PRId64 ", \"mb_per_s\": %.1f, \"copy_mb_per_s\": %.0f}\n", shape->name,
-           (double)size / 1e6, rows, (double)size / 1e6 / parse[REPEATS / 2], (double)size / 1e6 / copy[REPEATS / 2]);
+    printf("{\"file\": \"%s\", \"megabytes\": %.1f, \"rows\": %" PRId64
+           ", \"mb_per_s\": %.1f, \"copy_mb_per_s\": %.0f}\n",
+           shape->name, (double)size / 1e6, rows, (double)size / 1e6 / parse[REPEATS / 2],
+           (double)size / 1e6 / copy[REPEATS / 2]);
     fflush(stdout);
 }
 

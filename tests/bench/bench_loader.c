@@ -5,8 +5,8 @@
  *     bench_loader [--threads T] [--steps S]      one JSON line a case
  *
  * `waiting` is the share of the loop's time that is spent in data_loader_next(), in per cent: of the medians over the steps, which
- * other programs disturb little, and of the sums. `cpu` is the share of the processor's time that the loop's own thread spends there:
- * what is left to wait for if the loader's threads find a free processor.
+ * other programs disturb little, and of the sums. `cpu` is the share of the processor's time that the loop's own thread spends
+ * there: what is left to wait for if the loader's threads find a free processor.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
@@ -37,7 +37,7 @@ static double own(void)
     return seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
-/* ---- data ------------------------------------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 static void make_idx(const char *path, int ndim, const unsigned *size, int64_t below)
 {
@@ -51,7 +51,9 @@ static void make_idx(const char *path, int ndim, const unsigned *size, int64_t b
     const unsigned char magic[4] = { 0, 0, 8, (unsigned char)ndim };
     fwrite(magic, 1, 4, file);
     for (int d = 0; d < ndim; d++) {
-        const unsigned char big_endian[4] = { 0, (unsigned char)(size[d] >> 16), (unsigned char)(size[d] >> 8), (unsigned char)size[d] };
+        const unsigned char big_endian[4] = { 0, (unsigned char)(size[d] >> 16),
+                                              (unsigned char)(size[d] >> 8),
+                                              (unsigned char)size[d] };
         fwrite(big_endian, 1, 4, file);
         count *= size[d];
     }
@@ -78,7 +80,8 @@ static data_set *make_set(const char *folder)
 static data_set *augmented(data_set *set)
 {
     ag_rng rng = ag_rng_seed(2);
-    data_transform *part[] = { data_random_shift(2, 2, 0, &rng), data_random_rotation(-10, 10, 0, &rng),
+    data_transform *part[] = { data_random_shift(2, 2, 0, &rng),
+                               data_random_rotation(-10, 10, 0, &rng),
                                data_random_noise(0.05, &rng) };
     data_transform *all = data_compose(3, part);
     data_set *through = data_transform_x(set, all);
@@ -89,7 +92,7 @@ static data_set *augmented(data_set *set)
     return through;
 }
 
-/* ---- the loop --------------------------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static int ascending(const void *a, const void *b)
 {
@@ -112,10 +115,12 @@ static void measure(data_set *set, const char *name, int workers, int steps)
     config.drop_last = true;
     config.workers = workers;
     data_loader *loader = data_loader_new(data_set_share(set), config, &rng);
-    nn_module *net = nn_sequential(nn_flatten(), nn_linear(784, 512), nn_relu(), nn_linear(512, 512), nn_relu(), nn_linear(512, 10));
+    nn_module *net = nn_sequential(nn_flatten(), nn_linear(784, 512), nn_relu(),
+                                   nn_linear(512, 512), nn_relu(), nn_linear(512, 10));
     nn_init(net, &rng);
     optim *opt = optim_adam(nn_parameters(net), optim_adam_defaults());
-    double *wait = malloc((size_t)steps * sizeof *wait), *step = malloc((size_t)steps * sizeof *step), waited = 0, all = 0;
+    double *wait = malloc((size_t)steps * sizeof *wait),
+           *step = malloc((size_t)steps * sizeof *step), waited = 0, all = 0;
     double cpu_wait = 0, cpu_all = 0;
     ag_scope scope = { 0 };
     for (int s = -20; s < steps; s++) { /* the first ones are not counted */
@@ -143,10 +148,11 @@ static void measure(data_set *set, const char *name, int workers, int steps)
     }
     ag_end(&scope);
     double w = median(wait, steps), whole = median(step, steps);
-    printf("{\"samples\": \"%s\", \"workers\": %d, \"threads\": %d, \"step_ms\": %.3f, \"wait_ms\": %.4f, \"waiting\": %.2f, "
+    printf("{\"samples\": \"%s\", \"workers\": %d, \"threads\": %d, \"step_ms\": %.3f, "
+           "\"wait_ms\": %.4f, \"waiting\": %.2f, "
            "\"waiting_sum\": %.2f, \"cpu_step_ms\": %.3f, \"cpu\": %.2f}\n",
-           name, workers, ag_threads(), 1e3 * whole, 1e3 * w, 100 * w / whole, 100 * waited / all, 1e3 * cpu_all / steps,
-           100 * cpu_wait / cpu_all);
+           name, workers, ag_threads(), 1e3 * whole, 1e3 * w, 100 * w / whole, 100 * waited / all,
+           1e3 * cpu_all / steps, 100 * cpu_wait / cpu_all);
     fflush(stdout);
     free(wait);
     free(step);
@@ -160,7 +166,8 @@ static int number(const char *option, const char *text, int most)
     char *end;
     long n = strtol(text, &end, 10);
     if (end == text || *end != '\0' || n < 1 || n > most) {
-        fprintf(stderr, "bench_loader: %s wants a number from 1 to %d, got \"%s\"\n", option, most, text);
+        fprintf(stderr, "bench_loader: %s wants a number from 1 to %d, got \"%s\"\n", option, most,
+                text);
         exit(2);
     }
     return (int)n;
@@ -182,7 +189,8 @@ int main(int argc, char **argv)
     ag_set_threads(threads);
     const char *temporary = getenv("TMPDIR");
     char folder[512];
-    snprintf(folder, sizeof folder, "%s/wengert-bench-XXXXXX", temporary != NULL ? temporary : "/tmp");
+    snprintf(folder, sizeof folder, "%s/wengert-bench-XXXXXX",
+             temporary != NULL ? temporary : "/tmp");
     if (mkdtemp(folder) == NULL) {
         perror(folder);
         return 1;

@@ -25,7 +25,9 @@ static data_set *images(void)
 
 static double pixel(int64_t sample, int64_t plane, int64_t i, int64_t j, double outside)
 {
-    return i < 0 || i >= H || j < 0 || j >= W ? outside : (double)(1000 * sample + plane * AREA + i * W + j + 1);
+    return i < 0 || i >= H || j < 0 || j >= W
+               ? outside
+               : (double)(1000 * sample + plane * AREA + i * W + j + 1);
 }
 
 /* Lets go of the transform. */
@@ -37,10 +39,11 @@ static data_set *seen_through(data_transform *t)
     return set;
 }
 
-/* ---- shifts, flips, crops: pixels move, and none changes ----------------------------------------------------------------------- */
+/* ---- shifts, flips, crops: pixels move, and none changes ------------------------------------- */
 
 /* Whether `out` (planes of height x width) is the window that begins at row `top` and column `left`. */
-static bool is_window(const double *out, int64_t sample, int64_t height, int64_t width, int64_t top, int64_t left, double fill)
+static bool is_window(const double *out, int64_t sample, int64_t height, int64_t width, int64_t top,
+                      int64_t left, double fill)
 {
     for (int64_t p = 0; p < C; p++) {
         for (int64_t i = 0; i < height; i++) {
@@ -55,8 +58,8 @@ static bool is_window(const double *out, int64_t sample, int64_t height, int64_t
 }
 
 /* How often each window comes in `epochs` epochs of 12 samples; each image must be one. */
-static void count_windows(data_set *set, int64_t height, int64_t width, int64_t top, int64_t tops, int64_t left, int64_t lefts,
-                          double fill, int64_t epochs, int *count)
+static void count_windows(data_set *set, int64_t height, int64_t width, int64_t top, int64_t tops,
+                          int64_t left, int64_t lefts, double fill, int64_t epochs, int *count)
 {
     double out[C * 100];
     memset(count, 0, (size_t)(tops * lefts) * sizeof *count);
@@ -80,7 +83,8 @@ static void assert_uniform(const int *count, int64_t n)
         total += count[k];
     }
     for (int64_t k = 0; k < n; k++) {
-        sum += (count[k] - total / (double)n) * (count[k] - total / (double)n) / (total / (double)n);
+        sum +=
+            (count[k] - total / (double)n) * (count[k] - total / (double)n) / (total / (double)n);
     }
     ck_assert_double_lt(sum, (double)n - 1 + 4 * sqrt(2 * (double)n));
 }
@@ -126,8 +130,8 @@ START_TEST(flips_turn_rows_or_columns_round_as_often_as_asked)
 {
     for (int vertical = 0; vertical < 2; vertical++) {
         ag_rng rng = ag_rng_seed(3);
-        data_set *set =
-            seen_through(vertical ? data_random_flip_vertical(0.3, &rng) : data_random_flip_horizontal(0.3, &rng));
+        data_set *set = seen_through(vertical ? data_random_flip_vertical(0.3, &rng)
+                                              : data_random_flip_horizontal(0.3, &rng));
         double out[NUMEL];
         int flipped = 0, epochs = 300;
         for (int64_t e = 0; e < epochs; e++) {
@@ -154,8 +158,10 @@ START_TEST(bytes_and_floats_move_alike)
     uint8_t bytes[6] = { 1, 2, 3, 4, 5, 6 }, out[6];
     float floats[6] = { 1, 2, 3, 4, 5, 6 }, moved[6];
     int64_t y = 0;
-    data_set *of_bytes = data_arrays(1, bytes, AG_SHAPE(2, 3), AG_UINT8, &y, AG_SHAPE_SCALAR, AG_INT64);
-    data_set *of_floats = data_arrays(1, floats, AG_SHAPE(2, 3), AG_FLOAT32, &y, AG_SHAPE_SCALAR, AG_INT64);
+    data_set *of_bytes =
+        data_arrays(1, bytes, AG_SHAPE(2, 3), AG_UINT8, &y, AG_SHAPE_SCALAR, AG_INT64);
+    data_set *of_floats =
+        data_arrays(1, floats, AG_SHAPE(2, 3), AG_FLOAT32, &y, AG_SHAPE_SCALAR, AG_INT64);
     for (int kind = 0; kind < 5; kind++) {
         ag_rng rng = ag_rng_seed(4);
         data_transform *t = kind == 0   ? data_random_shift(1, 1, 200, &rng)
@@ -180,7 +186,7 @@ START_TEST(bytes_and_floats_move_alike)
 }
 END_TEST
 
-/* ---- rotation --------------------------------------------------------------------------------------------------------------------- */
+/* ---- rotation -------------------------------------------------------------------------------- */
 
 START_TEST(rotations_are_pytorch_s)
 {
@@ -189,7 +195,8 @@ START_TEST(rotations_are_pytorch_s)
     int64_t c, h, w;
     double degrees, fill;
     int cases = 0;
-    while (fscanf(file, " rotation %" SCNd64 " %" SCNd64 " %" SCNd64 " %lf %lf", &c, &h, &w, &degrees, &fill) == 5) {
+    while (fscanf(file, " rotation %" SCNd64 " %" SCNd64 " %" SCNd64 " %lf %lf", &c, &h, &w,
+                  &degrees, &fill) == 5) {
         double x[128], out[128];
         float single[128], out_single[128];
         int64_t state = 11, y = 0;
@@ -200,15 +207,18 @@ START_TEST(rotations_are_pytorch_s)
         }
         ag_rng rng = ag_rng_seed(5);
         data_transform *t = data_random_rotation(degrees, degrees, fill, &rng);
-        data_set *plain = data_arrays(1, x, AG_SHAPE(c, h, w), AG_FLOAT64, &y, AG_SHAPE_SCALAR, AG_INT64);
-        data_set *plain_single = data_arrays(1, single, AG_SHAPE(c, h, w), AG_FLOAT32, &y, AG_SHAPE_SCALAR, AG_INT64);
+        data_set *plain =
+            data_arrays(1, x, AG_SHAPE(c, h, w), AG_FLOAT64, &y, AG_SHAPE_SCALAR, AG_INT64);
+        data_set *plain_single =
+            data_arrays(1, single, AG_SHAPE(c, h, w), AG_FLOAT32, &y, AG_SHAPE_SCALAR, AG_INT64);
         data_set *set = data_transform_x(plain, t), *set_single = data_transform_x(plain_single, t);
         ck_assert_int_eq(data_set_read(set, 0, out, NULL), AG_OK);
         ck_assert_int_eq(data_set_read(set_single, 0, out_single, NULL), AG_OK);
         for (int64_t k = 0; k < c * h * w; k++) {
             double expected;
             ck_assert_int_eq(fscanf(file, "%lf", &expected), 1);
-            ck_assert_msg(fabs(out[k] - expected) < 1e-12, "%g degrees, place %" PRId64 ": %.17g instead of %.17g", degrees, k,
+            ck_assert_msg(fabs(out[k] - expected) < 1e-12,
+                          "%g degrees, place %" PRId64 ": %.17g instead of %.17g", degrees, k,
                           out[k], expected);
             ck_assert(fabs((double)out_single[k] - expected) < 1e-6);
         }
@@ -236,13 +246,15 @@ START_TEST(angles_are_uniform_in_their_range)
         }
     }
     ag_rng rng = ag_rng_seed(6);
-    data_set *plain = data_arrays(1, x, AG_SHAPE(SIDE, SIDE), AG_FLOAT64, &y, AG_SHAPE_SCALAR, AG_INT64);
+    data_set *plain =
+        data_arrays(1, x, AG_SHAPE(SIDE, SIDE), AG_FLOAT64, &y, AG_SHAPE_SCALAR, AG_INT64);
     data_transform *t = data_random_rotation(-10, 30, 0, &rng);
     data_set *set = data_transform_x(plain, t);
     for (int64_t e = 0; e < draws; e++) {
         ck_assert_int_eq(data_set_read_epoch(set, e, 0, out, NULL), AG_OK);
         /* x = cos j - sin i around the middle */
-        double along = out[10 * SIDE + 11] - out[10 * SIDE + 10], down = out[11 * SIDE + 10] - out[10 * SIDE + 10];
+        double along = out[10 * SIDE + 11] - out[10 * SIDE + 10],
+               down = out[11 * SIDE + 10] - out[10 * SIDE + 10];
         double angle = atan2(-down, along) * 180 / 3.14159265358979323846;
         low = angle < low ? angle : low;
         high = angle > high ? angle : high;
@@ -256,7 +268,7 @@ START_TEST(angles_are_uniform_in_their_range)
 }
 END_TEST
 
-/* ---- noise and erasing ------------------------------------------------------------------------------------------------------------- */
+/* ---- noise and erasing ----------------------------------------------------------------------- */
 
 START_TEST(noise_is_normal_and_independent)
 {
@@ -294,7 +306,8 @@ START_TEST(erasing_fills_one_rectangle_of_the_asked_area)
     }
     int64_t y = 0, erased = 0, draws = 1500;
     ag_rng rng = ag_rng_seed(8);
-    data_set *plain = data_arrays(1, x, AG_SHAPE(2, SIDE, SIDE), AG_FLOAT64, &y, AG_SHAPE_SCALAR, AG_INT64);
+    data_set *plain =
+        data_arrays(1, x, AG_SHAPE(2, SIDE, SIDE), AG_FLOAT64, &y, AG_SHAPE_SCALAR, AG_INT64);
     data_transform *t = data_random_erasing(0.5, 0.05, 0.25, -1, &rng);
     data_set *set = data_transform_x(plain, t);
     double shares = 0;
@@ -332,16 +345,20 @@ START_TEST(erasing_fills_one_rectangle_of_the_asked_area)
 }
 END_TEST
 
-/* ---- what is drawn when ------------------------------------------------------------------------------------------------------------- */
+/* ---- what is drawn when ---------------------------------------------------------------------- */
 
 static data_transform *all_of_them(uint64_t seed)
 {
     ag_rng rng = ag_rng_seed(seed);
     static const double shift[] = { 5000 }, scale[] = { 2000 };
-    data_transform *part[] = { data_random_crop(H, W, 1, 0, &rng),    data_random_flip_horizontal(0.5, &rng),
-                               data_normalize(1, shift, scale),       data_random_rotation(-20, 20, 0, &rng),
-                               data_random_shift(1, 1, 0, &rng),      data_random_flip_vertical(0.5, &rng),
-                               data_random_erasing(0.5, 0.1, 0.3, 0, &rng), data_random_noise(0.1, &rng) };
+    data_transform *part[] = { data_random_crop(H, W, 1, 0, &rng),
+                               data_random_flip_horizontal(0.5, &rng),
+                               data_normalize(1, shift, scale),
+                               data_random_rotation(-20, 20, 0, &rng),
+                               data_random_shift(1, 1, 0, &rng),
+                               data_random_flip_vertical(0.5, &rng),
+                               data_random_erasing(0.5, 0.1, 0.3, 0, &rng),
+                               data_random_noise(0.1, &rng) };
     data_transform *all = data_compose(8, part);
     for (int i = 0; i < 8; i++) {
         data_transform_free(part[i]);
@@ -422,18 +439,21 @@ START_TEST(only_the_part_that_is_wrapped_is_augmented)
     data_set_free(part[0]);
     data_set_free(part[1]);
     data_split_shares(augmented, 2, shares, &rng, part);
-    test_expect(AG_ERROR_VALUE, "data_split_shares: the set is seen through a random transform, and so would be the parts that "
+    test_expect(AG_ERROR_VALUE, "data_split_shares: the set is seen through a random transform, "
+                                "and so would be the parts that "
                                 "judge: split first, and transform the training part (");
     data_k_fold(augmented, 2, NULL, folds, folds + 2);
     test_expect(AG_ERROR_VALUE, "data_k_fold: the set is seen through a random transform");
     int64_t some[] = { 1, 2 };
     data_set *subset = data_subset(augmented, 2, some);
     data_k_fold_stratified(subset, 2, NULL, folds, folds + 2);
-    test_expect(AG_ERROR_VALUE, "data_k_fold_stratified: the set is seen through a random transform");
+    test_expect(AG_ERROR_VALUE,
+                "data_k_fold_stratified: the set is seen through a random transform");
     ag_scope scope = { 0 };
     ag_begin(&scope);
     data_transform_apply(t, ag_zeros(AG_SHAPE(3, C, H, W), AG_FLOAT32));
-    test_expect(AG_ERROR_VALUE, "data_transform_apply: data_random_noise is random: it is applied when a sample of a set is read (");
+    test_expect(AG_ERROR_VALUE, "data_transform_apply: data_random_noise is random: it is applied "
+                                "when a sample of a set is read (");
     ag_end(&scope);
     data_set_free(subset);
     data_set_free(train);
@@ -443,7 +463,7 @@ START_TEST(only_the_part_that_is_wrapped_is_augmented)
 }
 END_TEST
 
-/* ---- bad input ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- bad input ------------------------------------------------------------------------------- */
 
 static void refuse(data_transform *t, const char *message)
 {
@@ -462,16 +482,26 @@ static void refuse_set(data_set *set, data_transform *t, ag_error code, const ch
 START_TEST(transforms_that_make_no_sense_are_refused)
 {
     ag_rng rng = ag_rng_seed(1);
-    refuse(data_random_shift(-1, 0, 0, &rng), "data_random_shift: rows and columns must be 0 or more (");
-    refuse(data_random_flip_horizontal(1.5, &rng), "data_random_flip_horizontal: a probability is 0 to 1 (");
-    refuse(data_random_flip_vertical(NAN, &rng), "data_random_flip_vertical: a probability is 0 to 1 (");
-    refuse(data_random_rotation(10, -10, 0, &rng), "data_random_rotation: angles are a range of degrees, low to high");
-    refuse(data_random_rotation(0, INFINITY, 0, &rng), "data_random_rotation: angles are a range of degrees, low to high");
-    refuse(data_random_crop(0, 4, 1, 0, &rng), "data_random_crop: height and width must be 1 or more, padding 0 or more (");
-    refuse(data_random_crop(4, 4, -1, 0, &rng), "data_random_crop: height and width must be 1 or more, padding 0 or more (");
-    refuse(data_random_noise(-1, &rng), "data_random_noise: a standard deviation is 0 or more, and finite (");
-    refuse(data_random_noise(NAN, &rng), "data_random_noise: a standard deviation is 0 or more, and finite (");
-    refuse(data_random_erasing(0.5, 0.4, 0.3, 0, &rng), "data_random_erasing: a probability is 0 to 1, and areas are a range");
+    refuse(data_random_shift(-1, 0, 0, &rng),
+           "data_random_shift: rows and columns must be 0 or more (");
+    refuse(data_random_flip_horizontal(1.5, &rng),
+           "data_random_flip_horizontal: a probability is 0 to 1 (");
+    refuse(data_random_flip_vertical(NAN, &rng),
+           "data_random_flip_vertical: a probability is 0 to 1 (");
+    refuse(data_random_rotation(10, -10, 0, &rng),
+           "data_random_rotation: angles are a range of degrees, low to high");
+    refuse(data_random_rotation(0, INFINITY, 0, &rng),
+           "data_random_rotation: angles are a range of degrees, low to high");
+    refuse(data_random_crop(0, 4, 1, 0, &rng),
+           "data_random_crop: height and width must be 1 or more, padding 0 or more (");
+    refuse(data_random_crop(4, 4, -1, 0, &rng),
+           "data_random_crop: height and width must be 1 or more, padding 0 or more (");
+    refuse(data_random_noise(-1, &rng),
+           "data_random_noise: a standard deviation is 0 or more, and finite (");
+    refuse(data_random_noise(NAN, &rng),
+           "data_random_noise: a standard deviation is 0 or more, and finite (");
+    refuse(data_random_erasing(0.5, 0.4, 0.3, 0, &rng),
+           "data_random_erasing: a probability is 0 to 1, and areas are a range");
     refuse(data_random_noise(1, NULL), "data_random_noise: a random transform needs a generator (");
 
     data_set *set = images();

@@ -61,14 +61,14 @@ struct source {
     long nanoseconds; /* that a sample takes */
     atomic_long reads;
     atomic_int released;
-    pthread_t reader; /* who read last */
+    _Atomic(pthread_t) reader; /* who read last */
 };
 
 static ag_error source_read(void *state, int64_t i, void *x, void *y)
 {
     struct source *self = state;
     atomic_fetch_add(&self->reads, 1);
-    self->reader = pthread_self();
+    atomic_store(&self->reader, pthread_self());
     if (self->nanoseconds > 0) {
         nanosleep(&(struct timespec){ 0, self->nanoseconds }, NULL);
     }
@@ -337,7 +337,7 @@ START_TEST(the_thread_works_ahead_as_far_as_asked)
     }
     nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
     ck_assert_int_eq(atomic_load(&source.reads), 40);
-    ck_assert(!pthread_equal(source.reader, pthread_self()));
+    ck_assert(!pthread_equal(atomic_load(&source.reader), pthread_self()));
     data_loader_free(loader);
 }
 END_TEST

@@ -21,7 +21,8 @@ static data_set *counting(int64_t n)
     return set;
 }
 
-static data_loader *loader_of(int64_t n, data_sampler *sampler, int64_t batch, bool drop_last, uint64_t seed)
+static data_loader *loader_of(int64_t n, data_sampler *sampler, int64_t batch, bool drop_last,
+                              uint64_t seed)
 {
     ag_rng rng = ag_rng_seed(seed);
     data_loader_config config = data_loader_defaults();
@@ -61,7 +62,7 @@ static void assert_permutation(const int64_t *order, int64_t n)
     free(seen);
 }
 
-/* ---- in order, at random, a list ------------------------------------------------------------------------------------------- */
+/* ---- in order, at random, a list ------------------------------------------------------------- */
 
 START_TEST(a_sequential_sampler_keeps_the_order_of_the_set)
 {
@@ -177,7 +178,7 @@ START_TEST(a_subset_is_its_list_in_order_or_shuffled)
 }
 END_TEST
 
-/* ---- by weight -------------------------------------------------------------------------------------------------------------- */
+/* ---- by weight ------------------------------------------------------------------------------- */
 
 START_TEST(weights_are_shares_of_draws_with_replacement)
 {
@@ -236,7 +237,7 @@ START_TEST(weights_decide_what_comes_first_without_replacement)
 }
 END_TEST
 
-/* ---- by length -------------------------------------------------------------------------------------------------------------- */
+/* ---- by length ------------------------------------------------------------------------------- */
 
 enum { LONG = 103 };
 
@@ -312,7 +313,8 @@ START_TEST(pools_mix_more_and_waste_more)
     static const int64_t pool[] = { 1, 5, 0, INT64_MAX };
     lengths_make(length);
     for (int p = 0; p < 4; p++) {
-        data_loader *loader = loader_of(LONG, data_sampler_bucketed(LONG, length, pool[p]), 4, p == 1, 6);
+        data_loader *loader =
+            loader_of(LONG, data_sampler_bucketed(LONG, length, pool[p]), 4, p == 1, 6);
         for (int e = 0; e < 10; e++) {
             int64_t n = epoch(loader, order);
             ck_assert_int_eq(n, p == 1 ? 100 : LONG);
@@ -326,7 +328,7 @@ START_TEST(pools_mix_more_and_waste_more)
 }
 END_TEST
 
-/* ---- a sampler of the program's own ------------------------------------------------------------------------------------------ */
+/* ---- a sampler of the program's own ---------------------------------------------------------- */
 
 /* Epoch e has sample e, then what the last one was asked to remember. */
 struct learner {
@@ -400,11 +402,13 @@ START_TEST(what_a_sampler_draws_is_not_believed)
 {
     struct learner a = { .bad = N };
     data_loader_free(loader_of(N, data_sampler_new(&learner_type, &a, 6), 2, false, 9));
-    test_expect(AG_ERROR_INDEX, "data_loader_new: the sampler learner gave sample 40 in place 5, but the set has 40 samples (");
+    test_expect(AG_ERROR_INDEX, "data_loader_new: the sampler learner gave sample 40 in place 5, "
+                                "but the set has 40 samples (");
     ck_assert_int_eq(a.released, 1);
     a = (struct learner){ .error = AG_ERROR_VALUE };
     data_loader_free(loader_of(N, data_sampler_new(&learner_type, &a, 6), 2, false, 9));
-    test_expect(AG_ERROR_VALUE, "data_loader_new: the sampler learner gave AG_ERROR_VALUE without a message (");
+    test_expect(AG_ERROR_VALUE,
+                "data_loader_new: the sampler learner gave AG_ERROR_VALUE without a message (");
     ck_assert_int_eq(a.released, 1);
 
     /* In a later epoch: the loader ends, and goes on when the sampler does. */
@@ -420,7 +424,8 @@ START_TEST(what_a_sampler_draws_is_not_believed)
     snprintf(place, sizeof place, "test_sampler.c:%d)", line);
     ck_assert_ptr_nonnull(strstr(ag_error_message(), place));
     ck_assert(!data_loader_next(loader, &b));
-    test_expect(AG_ERROR_INDEX, "data_loader_rewind: the sampler learner gave sample -1 in place 5");
+    test_expect(AG_ERROR_INDEX,
+                "data_loader_rewind: the sampler learner gave sample -1 in place 5");
     ck_assert(!data_loader_next(loader, &b));
     ck_assert_int_eq(ag_error_code(), AG_OK);
     a.bad = 0;
@@ -430,7 +435,7 @@ START_TEST(what_a_sampler_draws_is_not_believed)
 }
 END_TEST
 
-/* ---- resuming ----------------------------------------------------------------------------------------------------------------- */
+/* ---- resuming -------------------------------------------------------------------------------- */
 
 static data_sampler *sampler_of_kind(int kind)
 {
@@ -501,7 +506,7 @@ START_TEST(a_state_of_another_sampler_is_refused)
 }
 END_TEST
 
-/* ---- bad input ---------------------------------------------------------------------------------------------------------------- */
+/* ---- bad input ------------------------------------------------------------------------------- */
 
 static void refuse(data_sampler *sampler, ag_error code, const char *message)
 {
@@ -523,11 +528,14 @@ START_TEST(samplers_that_make_no_sense_are_refused)
     double w[3] = { 1, -0.5, 1 };
     int64_t list[3] = { 1, -2, 3 };
     refuse(data_sampler_weighted(3, w, 3, true), AG_ERROR_VALUE,
-           "data_sampler_weighted: the weight of sample 1 is -0.5: weights are 0 or more, and finite (");
+           "data_sampler_weighted: the weight of sample 1 is -0.5: weights are 0 or more, and "
+           "finite (");
     w[1] = NAN;
-    refuse(data_sampler_weighted(3, w, 3, true), AG_ERROR_VALUE, "data_sampler_weighted: the weight of sample 1 is ");
+    refuse(data_sampler_weighted(3, w, 3, true), AG_ERROR_VALUE,
+           "data_sampler_weighted: the weight of sample 1 is ");
     w[1] = INFINITY;
-    refuse(data_sampler_weighted(3, w, 3, false), AG_ERROR_VALUE, "data_sampler_weighted: the weight of sample 1 is inf");
+    refuse(data_sampler_weighted(3, w, 3, false), AG_ERROR_VALUE,
+           "data_sampler_weighted: the weight of sample 1 is inf");
     w[1] = 1e308;
     refuse(data_sampler_weighted(3, w, 3, false), AG_ERROR_VALUE,
            "data_sampler_weighted: weights up to 1e+308 are too large to be summed (");
@@ -537,15 +545,21 @@ START_TEST(samplers_that_make_no_sense_are_refused)
     w[0] = 1;
     refuse(data_sampler_weighted(3, w, 2, false), AG_ERROR_VALUE,
            "data_sampler_weighted: 2 draws without replacement, but only 1 weights are above 0 (");
-    refuse(data_sampler_weighted(3, w, 0, true), AG_ERROR_VALUE, "data_sampler_weighted: an epoch cannot have 0 samples (");
-    refuse(data_sampler_weighted(0, w, 1, true), AG_ERROR_VALUE, "data_sampler_weighted: 0 weights (");
+    refuse(data_sampler_weighted(3, w, 0, true), AG_ERROR_VALUE,
+           "data_sampler_weighted: an epoch cannot have 0 samples (");
+    refuse(data_sampler_weighted(0, w, 1, true), AG_ERROR_VALUE,
+           "data_sampler_weighted: 0 weights (");
     refuse(data_sampler_weighted(3, NULL, 1, true), AG_ERROR_VALUE,
            "data_sampler_weighted: 3 weights, and the array is NULL (");
-    refuse(data_sampler_random(true, -1), AG_ERROR_VALUE, "data_sampler_random: an epoch cannot have -1 samples (");
-    refuse(data_sampler_bucketed(3, list, 1), AG_ERROR_VALUE, "data_sampler_bucketed: the length of sample 1 is -2 (");
-    refuse(data_sampler_bucketed(0, NULL, -1), AG_ERROR_VALUE, "data_sampler_bucketed: a pool cannot have -1 batches (");
+    refuse(data_sampler_random(true, -1), AG_ERROR_VALUE,
+           "data_sampler_random: an epoch cannot have -1 samples (");
+    refuse(data_sampler_bucketed(3, list, 1), AG_ERROR_VALUE,
+           "data_sampler_bucketed: the length of sample 1 is -2 (");
+    refuse(data_sampler_bucketed(0, NULL, -1), AG_ERROR_VALUE,
+           "data_sampler_bucketed: a pool cannot have -1 batches (");
     refuse(data_sampler_subset(0, list, true), AG_ERROR_VALUE, "data_sampler_subset: 0 indices (");
-    refuse(data_sampler_new(NULL, NULL, 0), AG_ERROR_VALUE, "data_sampler_new: the type needs size = ");
+    refuse(data_sampler_new(NULL, NULL, 0), AG_ERROR_VALUE,
+           "data_sampler_new: the type needs size = ");
     struct learner learner = { 0 };
     refuse(data_sampler_new(&learner_type, &learner, -3), AG_ERROR_VALUE,
            "data_sampler_new: an epoch cannot have -3 samples (");
@@ -553,15 +567,19 @@ START_TEST(samplers_that_make_no_sense_are_refused)
 
     w[1] = w[2] = 1;
     list[1] = 2;
-    refuse_set(data_sampler_weighted(3, w, 3, true), "data_sampler_weighted: 3 weights for a set of 40 samples (");
-    refuse_set(data_sampler_bucketed(3, list, 1), "data_sampler_bucketed: 3 lengths for a set of 40 samples (");
+    refuse_set(data_sampler_weighted(3, w, 3, true),
+               "data_sampler_weighted: 3 weights for a set of 40 samples (");
+    refuse_set(data_sampler_bucketed(3, list, 1),
+               "data_sampler_bucketed: 3 lengths for a set of 40 samples (");
     refuse_set(data_sampler_bucketed(0, NULL, 1),
-               "data_sampler_bucketed: the inputs of the set have no lengths of their own, and none were given (");
+               "data_sampler_bucketed: the inputs of the set have no lengths of their own, and "
+               "none were given (");
     list[1] = N;
     data_loader_free(loader_of(N, data_sampler_subset(3, list, false), 6, false, 1));
     test_expect(AG_ERROR_INDEX, "data_sampler_subset: index 1 is 40, but the set has 40 samples (");
     data_loader_free(loader_of(N, data_sampler_random(false, 5), 6, true, 1));
-    test_expect(AG_ERROR_VALUE, "data_loader_new: no batch is left: drop_last, batches of 6, a set of 5 samples (");
+    test_expect(AG_ERROR_VALUE,
+                "data_loader_new: no batch is left: drop_last, batches of 6, a set of 5 samples (");
 
     data_loader_config config = data_loader_defaults();
     config.sampler = data_sampler_random(false, 0);
@@ -571,7 +589,9 @@ START_TEST(samplers_that_make_no_sense_are_refused)
     config.shuffle = true;
     ag_rng rng = ag_rng_seed(1);
     data_loader_free(data_loader_new(counting(3), config, &rng));
-    test_expect(AG_ERROR_VALUE, "data_loader_new: the order comes from a sampler or from shuffling, not from both (");
+    test_expect(
+        AG_ERROR_VALUE,
+        "data_loader_new: the order comes from a sampler or from shuffling, not from both (");
     data_sampler_free(NULL);
     data_sampler_free(data_sampler_sequential()); /* one that no loader took */
 }

@@ -114,7 +114,8 @@ START_TEST(folds_test_every_sample_once)
     data_set *set = numbered(N, false), *train[K], *test[K];
     for (int kind = 0; kind < 4; kind++) {
         ag_rng rng = ag_rng_seed(3), *use = kind % 2 == 0 ? NULL : &rng;
-        ck_assert_int_eq(kind < 2 ? data_k_fold(set, K, use, train, test) : data_k_fold_stratified(set, K, use, train, test),
+        ck_assert_int_eq(kind < 2 ? data_k_fold(set, K, use, train, test)
+                                  : data_k_fold_stratified(set, K, use, train, test),
                          AG_OK);
         assert_divided(K, test, N);
         for (int f = 0; f < K; f++) {
@@ -126,7 +127,8 @@ START_TEST(folds_test_every_sample_once)
             }
             for (int64_t c = 0; c < 4 && kind >= 2; c++) {
                 int64_t all = count_class(set, c);
-                ck_assert(count_class(test[f], c) == all / K || count_class(test[f], c) == (all + K - 1) / K);
+                ck_assert(count_class(test[f], c) == all / K ||
+                          count_class(test[f], c) == (all + K - 1) / K);
             }
             ck_assert(kind != 0 || index_at(test[f], 1) == index_at(test[f], 0) + 1);
         }
@@ -142,14 +144,17 @@ START_TEST(what_cannot_be_divided_is_refused)
     data_set *set = numbered(10, false), *same = numbered(10, true), *part[12], *other[12];
     ag_rng rng = ag_rng_seed(1);
     data_k_fold(set, 11, &rng, part, other);
-    test_expect(AG_ERROR_VALUE, "data_k_fold: 11 folds of 10 samples: k must be 2 to the number of samples (");
+    test_expect(AG_ERROR_VALUE,
+                "data_k_fold: 11 folds of 10 samples: k must be 2 to the number of samples (");
     ck_assert_int_eq(data_set_size(part[10]), 0);
     data_k_fold(set, 1, &rng, part, other);
-    test_expect(AG_ERROR_VALUE, "data_k_fold: 1 folds of 10 samples: k must be 2 to the number of samples (");
+    test_expect(AG_ERROR_VALUE,
+                "data_k_fold: 1 folds of 10 samples: k must be 2 to the number of samples (");
     data_k_fold_stratified(same, 2, &rng, part, other);
     test_expect(AG_ERROR_VALUE, "data_k_fold_stratified: all 10 samples are of one class, 4 (");
     data_k_fold_stratified(set, 8, &rng, part, other);
-    test_expect(AG_ERROR_VALUE, "data_k_fold_stratified: 8 folds, but the largest class has only 5 samples (");
+    test_expect(AG_ERROR_VALUE,
+                "data_k_fold_stratified: 8 folds, but the largest class has only 5 samples (");
     data_split_stratified(same, 3, shares, &rng, part);
     test_expect(AG_ERROR_VALUE, "data_split_stratified: all 10 samples are of one class, 4 (");
     data_split_shares(set, 2, shares, &rng, part);
@@ -159,13 +164,16 @@ START_TEST(what_cannot_be_divided_is_refused)
     data_split_shares(set, 2, (double[]){ 0.5, NAN }, &rng, part);
     test_expect(AG_ERROR_VALUE, "data_split_shares: part 1 cannot have the share nan (");
     data_split_shares(set, 2, (double[]){ 0.999, 0.001 }, &rng, part);
-    test_expect(AG_ERROR_VALUE, "data_split_shares: part 1 gets no sample: its share of 10 is 0.01 (");
+    test_expect(AG_ERROR_VALUE,
+                "data_split_shares: part 1 gets no sample: its share of 10 is 0.01 (");
     data_split_shares(set, 3, shares, NULL, part);
     test_expect(AG_ERROR_VALUE, "data_split_shares: there is no generator (");
     double y[2] = { 0 };
-    data_set *numbers = data_arrays(2, y, AG_SHAPE_SCALAR, AG_FLOAT64, y, AG_SHAPE_SCALAR, AG_FLOAT64);
+    data_set *numbers =
+        data_arrays(2, y, AG_SHAPE_SCALAR, AG_FLOAT64, y, AG_SHAPE_SCALAR, AG_FLOAT64);
     data_k_fold_stratified(numbers, 2, NULL, part, other);
-    test_expect(AG_ERROR_VALUE, "data_k_fold_stratified: classes are one whole number a sample; these targets are float64 of shape () (");
+    test_expect(AG_ERROR_VALUE, "data_k_fold_stratified: classes are one whole number a sample; "
+                                "these targets are float64 of shape () (");
     data_set_free(numbers);
     data_set_free(set);
     data_set_free(same);

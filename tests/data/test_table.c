@@ -23,15 +23,17 @@ static void assert_number(const data_table *t, int64_t row, int64_t column, doub
 {
     ck_assert_msg(data_table_numbers(t, column) != NULL, "column %" PRId64 " is text", column);
     double got = data_table_numbers(t, column)[row];
-    ck_assert_msg(got == value || (got != got && value != value), "row %" PRId64 ", column %" PRId64 ": %.17g instead of %.17g",
-                  row, column, got, value);
+    ck_assert_msg(got == value || (got != got && value != value),
+                  "row %" PRId64 ", column %" PRId64 ": %.17g instead of %.17g", row, column, got,
+                  value);
 }
 
-/* ---- fields -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- fields ---------------------------------------------------------------------------------- */
 
 START_TEST(columns_are_numbers_or_text)
 {
-    data_table *t = read_text("age,name,fare\n22,Ann,7.25\n,\"O'Hara, \"\"Pat\"\"\",-1e-3\n 35 ,NA,inf\n");
+    data_table *t =
+        read_text("age,name,fare\n22,Ann,7.25\n,\"O'Hara, \"\"Pat\"\"\",-1e-3\n 35 ,NA,inf\n");
     ck_assert_int_eq(data_table_rows(t), 3);
     ck_assert_int_eq(data_table_columns(t), 3);
     ck_assert_str_eq(data_table_name(t, 1), "name");
@@ -63,7 +65,8 @@ START_TEST(line_ends_marks_and_quotes_do_not_matter)
         "a,b\n1,x\n2,y\n",
         "a,b\r\n1,x\r\n2,y\r\n",
         "a,b\r1,x\r2,y",
-        "\xef\xbb\xbf" "a,b\n1,x\n2,y",
+        "\xef\xbb\xbf"
+        "a,b\n1,x\n2,y",
         "\n\n\"a\",\"b\"\r\n\r\n\"1\",\"x\"\n\n2,\"y\"\n\n\n",
     };
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
@@ -106,14 +109,37 @@ START_TEST(configs_change_delimiter_header_and_types)
 }
 END_TEST
 
-/* ---- numbers --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 START_TEST(numbers_are_rounded_as_strtod_rounds)
 {
-    static const char *const fixed[] = { "0", "-0", "1e400", "-1e400", "1e-400", "4.9e-324", "2.4703282292062327e-324",
-        "2.4703282292062328e-324", "1.7976931348623157e308", "1.7976931348623159e308", "9007199254740993", "9007199254740992.999",
-        "0.1", "123456789012345678901234567890", ".5", "5.", "1e22", "1e23", "8.5e-7", "1E5", "+3", "2.2250738585072011e-308",
-        "0.000000000000000000000000000000000000000000000000000000001", "1e99999999999999999999", "1e-99999999999999999999" };
+    static const char *const fixed[] = {
+        "0",
+        "-0",
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "4.9e-324",
+        "2.4703282292062327e-324",
+        "2.4703282292062328e-324",
+        "1.7976931348623157e308",
+        "1.7976931348623159e308",
+        "9007199254740993",
+        "9007199254740992.999",
+        "0.1",
+        "123456789012345678901234567890",
+        ".5",
+        "5.",
+        "1e22",
+        "1e23",
+        "8.5e-7",
+        "1E5",
+        "+3",
+        "2.2250738585072011e-308",
+        "0.000000000000000000000000000000000000000000000000000000001",
+        "1e99999999999999999999",
+        "1e-99999999999999999999"
+    };
     enum { FIXED = sizeof fixed / sizeof fixed[0], RANDOM = 20000 };
     char *text = malloc(64 * (FIXED + RANDOM)), *p = text;
     double *expected = malloc((FIXED + RANDOM) * sizeof *expected);
@@ -129,7 +155,8 @@ START_TEST(numbers_are_rounded_as_strtod_rounds)
             memcpy(&v, &bits, sizeof v);
             v = v != v || isinf(v) ? 1 : v;
             int digits = 1 + (int)ag_rng_below(&rng, 20);
-            snprintf(number, sizeof number, i % 2 ? "%.*e" : "%.*g", digits, i % 3 ? v : ag_rng_normal(&rng) * 100);
+            snprintf(number, sizeof number, i % 2 ? "%.*e" : "%.*g", digits,
+                     i % 3 ? v : ag_rng_normal(&rng) * 100);
         }
         expected[i] = strtod(number, NULL);
         p += sprintf(p, "%s\n", number);
@@ -145,7 +172,8 @@ END_TEST
 
 START_TEST(what_is_no_number_is_text)
 {
-    static const char *const odd[] = { "1.2.3", "1e", "1e+", "--1", "0x10", "1 2", "1,5", "e5", ".", "-", "1f", "in", "infinit", "1_000" };
+    static const char *const odd[] = { "1.2.3", "1e", "1e+", "--1", "0x10", "1 2",     "1,5",
+                                       "e5",    ".",  "-",   "1f",  "in",   "infinit", "1_000" };
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
         char text[64];
         snprintf(text, sizeof text, "x,y\n1,1\n\"%s\",2\n", odd[i]);
@@ -167,8 +195,10 @@ static bool decimal_comma(void)
         }
     }
     char command[2 * PATH_ROOM];
-    snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 '%s/de_DE.UTF-8' >'%s/log' 2>&1", test_folder, test_folder);
-    return system(command) == 0 && setenv("LOCPATH", test_folder, 1) == 0 && setlocale(LC_ALL, "de_DE.UTF-8") != NULL;
+    snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 '%s/de_DE.UTF-8' >'%s/log' 2>&1",
+             test_folder, test_folder);
+    return system(command) == 0 && setenv("LOCPATH", test_folder, 1) == 0 &&
+           setlocale(LC_ALL, "de_DE.UTF-8") != NULL;
 }
 
 START_TEST(the_locale_does_not_matter)
@@ -200,9 +230,10 @@ START_TEST(the_locale_does_not_matter)
 }
 END_TEST
 
-/* ---- bad files --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- bad files ------------------------------------------------------------------------------- */
 
-static void refuse_bytes(const void *bytes, size_t n, data_csv_config config, ag_error code, const char *rest)
+static void refuse_bytes(const void *bytes, size_t n, data_csv_config config, ag_error code,
+                         const char *rest)
 {
     data_table *t = read_bytes(bytes, n, config);
     ck_assert_ptr_nonnull(t);
@@ -225,25 +256,36 @@ START_TEST(what_is_wrong_with_a_file_is_said_with_line_and_column)
     refuse("a,b\n", "there is no row below the header (");
     refuse("a,b\n1,2\n3\n", "line 3: 1 field, but the header has 2 (");
     refuse("a,b\n1,2\n\"3\n\",4,5,6\n", "line 3: 4 fields, but the header has 2 (");
-    refuse("a,b\n1,2\n3,\"4\n5,6\n", "line 3, column \"b\": the quote that opens this field is never closed (");
+    refuse("a,b\n1,2\n3,\"4\n5,6\n",
+           "line 3, column \"b\": the quote that opens this field is never closed (");
     refuse("a,\"b\n1,2\n", "line 1, column 2: the quote that opens this field is never closed (");
-    refuse("a,b\n1,\"2\"x\n", "line 2, column \"b\": text behind the quote that closes this field (");
-    refuse("a,b\n1,\"2\" \n", "line 2, column \"b\": text behind the quote that closes this field (");
+    refuse("a,b\n1,\"2\"x\n",
+           "line 2, column \"b\": text behind the quote that closes this field (");
+    refuse("a,b\n1,\"2\" \n",
+           "line 2, column \"b\": text behind the quote that closes this field (");
     refuse("a,b,a\n1,2,3\n", "line 1: columns 1 and 3 are both called \"a\" (");
-    refuse_bytes("a,b\n1,\0002\n", 9, data_csv_defaults(), AG_ERROR_FORMAT, "line 2, column \"b\": a NUL byte: this is no text (");
-    refuse_bytes("a,b\n1,2\0\n", 9, data_csv_defaults(), AG_ERROR_FORMAT, "line 2, column \"b\": a NUL byte: this is no text (");
-    refuse_bytes("a,b\n1,\"2\0\"\n", 11, data_csv_defaults(), AG_ERROR_FORMAT, "line 2, column \"b\": a NUL byte: this is no text (");
-    refuse_bytes("\xff\xfe" "a\0,\0b\0\n\0", 10, data_csv_defaults(), AG_ERROR_FORMAT, "the file is UTF-16; UTF-8 is read (");
+    refuse_bytes("a,b\n1,\0002\n", 9, data_csv_defaults(), AG_ERROR_FORMAT,
+                 "line 2, column \"b\": a NUL byte: this is no text (");
+    refuse_bytes("a,b\n1,2\0\n", 9, data_csv_defaults(), AG_ERROR_FORMAT,
+                 "line 2, column \"b\": a NUL byte: this is no text (");
+    refuse_bytes("a,b\n1,\"2\0\"\n", 11, data_csv_defaults(), AG_ERROR_FORMAT,
+                 "line 2, column \"b\": a NUL byte: this is no text (");
+    refuse_bytes("\xff\xfe"
+                 "a\0,\0b\0\n\0",
+                 10, data_csv_defaults(), AG_ERROR_FORMAT, "the file is UTF-16; UTF-8 is read (");
     data_csv_config config = data_csv_defaults();
     config.numbers = "b";
-    refuse_bytes("a,b\n1,2\n3,many\n", 15, config, AG_ERROR_FORMAT, "line 3, column \"b\": \"many\" is not a number (");
+    refuse_bytes("a,b\n1,2\n3,many\n", 15, config, AG_ERROR_FORMAT,
+                 "line 3, column \"b\": \"many\" is not a number (");
     config.numbers = "c";
     refuse_bytes("a,b\n1,2\n", 8, config, AG_ERROR_VALUE, "there is no column \"c\" (");
     config.numbers = config.text = "a";
-    refuse_bytes("a,b\n1,2\n", 8, config, AG_ERROR_VALUE, "column \"a\" cannot be both numbers and text (");
+    refuse_bytes("a,b\n1,2\n", 8, config, AG_ERROR_VALUE,
+                 "column \"a\" cannot be both numbers and text (");
     config = data_csv_defaults();
     config.header = false;
-    refuse_bytes("1,2\n3\n", 6, config, AG_ERROR_FORMAT, "line 2: 1 field, but the first line has 2 (");
+    refuse_bytes("1,2\n3\n", 6, config, AG_ERROR_FORMAT,
+                 "line 2: 1 field, but the first line has 2 (");
 }
 END_TEST
 
@@ -264,11 +306,12 @@ START_TEST(calls_that_make_no_sense_are_refused)
     data_table_free(data_csv_read("t.csv", config));
     test_expect(AG_ERROR_VALUE, "data_csv_read: missing: a quote that is not closed");
     data_table_free(data_csv_read("t.csv", (data_csv_config){ .delimiter = ',' }));
-    test_expect(AG_ERROR_VALUE, "data_csv_read: the config did not come from data_csv_defaults() (");
+    test_expect(AG_ERROR_VALUE,
+                "data_csv_read: the config did not come from data_csv_defaults() (");
 }
 END_TEST
 
-/* ---- sets of tables ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- sets of tables -------------------------------------------------------------------------- */
 
 static const char passengers[] = "age,sex,deck,fare,lived\n"
                                  "22,m,3,7.25,no\n"
@@ -283,8 +326,8 @@ static void assert_x(data_set *set, int64_t i, const float *expected, int64_t n)
     ck_assert_int_eq(data_set_x_shape(set).size[0], n);
     ck_assert_int_eq(data_set_read(set, i, x, NULL), AG_OK);
     for (int64_t j = 0; j < n; j++) {
-        ck_assert_msg(x[j] == expected[j] || (x[j] != x[j] && expected[j] != expected[j]), "sample %" PRId64 ", %" PRId64 ": %g", i, j,
-                      (double)x[j]);
+        ck_assert_msg(x[j] == expected[j] || (x[j] != x[j] && expected[j] != expected[j]),
+                      "sample %" PRId64 ", %" PRId64 ": %g", i, j, (double)x[j]);
     }
 }
 
@@ -372,14 +415,17 @@ START_TEST(what_is_fitted_on_another_table_is_taken_from_it)
     data_table_free(test);
     test = read_text("sex,age,lived\nm,2,no\nx,1,no\n");
     data_set_free(data_table_to_set(test, config));
-    test_expect(AG_ERROR_VALUE,
-                test_says("data_table_to_set", "t.csv", "line 3, column \"sex\": \"x\" is not among the 2 levels it is fitted on ("));
+    test_expect(
+        AG_ERROR_VALUE,
+        test_says("data_table_to_set", "t.csv",
+                  "line 3, column \"sex\": \"x\" is not among the 2 levels it is fitted on ("));
     data_table_free(test);
     data_table_free(train);
 }
 END_TEST
 
-static void refuse_set(const data_table *t, data_table_config config, ag_error code, const char *rest)
+static void refuse_set(const data_table *t, data_table_config config, ag_error code,
+                       const char *rest)
 {
     data_set *set = data_table_to_set(t, config);
     test_expect(code, test_says("data_table_to_set", "t.csv", rest));
@@ -393,10 +439,13 @@ START_TEST(what_cannot_become_a_set_is_said_with_line_and_column)
     data_table_config plain = data_table_defaults(), config = plain;
     config.y = "fare";
     config.without = "sex, lived";
-    refuse_set(t, config, AG_ERROR_FORMAT, "line 4, column \"age\": the value is missing (data_table_config.missing says what to do then) (");
+    refuse_set(t, config, AG_ERROR_FORMAT,
+               "line 4, column \"age\": the value is missing (data_table_config.missing says what "
+               "to do then) (");
     config.without = "age, lived";
     refuse_set(t, config, AG_ERROR_FORMAT,
-               "line 2, column \"sex\": \"m\" is not a number (a category must be listed in one_hot or index) (");
+               "line 2, column \"sex\": \"m\" is not a number (a category must be listed in "
+               "one_hot or index) (");
     config = plain;
     config.x = "fare";
     config.y = "age";
@@ -422,17 +471,20 @@ START_TEST(what_cannot_become_a_set_is_said_with_line_and_column)
     config = plain;
     config.y = "c";
     config.classes = true;
-    refuse_set(t, config, AG_ERROR_VALUE, "column \"c\": there is only one value, \"one\"; classes need at least two (");
+    refuse_set(t, config, AG_ERROR_VALUE,
+               "column \"c\": there is only one value, \"one\"; classes need at least two (");
     data_table_free(t);
     t = read_text("x,z\n,1\n,2\n");
     config = plain;
     config.missing = DATA_MISSING_MEAN;
-    refuse_set(t, config, AG_ERROR_VALUE, "column \"x\": there is no value to fill missing ones with (");
+    refuse_set(t, config, AG_ERROR_VALUE,
+               "column \"x\": there is no value to fill missing ones with (");
     config.missing = DATA_MISSING_DROP;
     refuse_set(t, config, AG_ERROR_VALUE, "each of the 2 rows has a missing value: none is left (");
     data_table_free(t);
     data_set_free(data_csv(test_write("ragged.csv", "a,b\n1\n", 6), plain));
-    test_expect(AG_ERROR_FORMAT, test_says("data_csv", "ragged.csv", "line 2: 1 field, but the header has 2 ("));
+    test_expect(AG_ERROR_FORMAT,
+                test_says("data_csv", "ragged.csv", "line 2: 1 field, but the header has 2 ("));
 }
 END_TEST
 

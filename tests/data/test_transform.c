@@ -29,7 +29,8 @@ static void assert_x(data_set *set, int64_t i, double a, double b)
     double x[2];
     ck_assert_int_eq(data_set_read(set, i, x, NULL), AG_OK);
     ck_assert_msg(fabs(x[0] - a) < 1e-14, "%.17g instead of %.17g", x[0], a);
-    ck_assert_msg(fabs(x[1] - b) < 1e-14 || (b != b && x[1] != x[1]), "%.17g instead of %.17g", x[1], b);
+    ck_assert_msg(fabs(x[1] - b) < 1e-14 || (b != b && x[1] != x[1]), "%.17g instead of %.17g",
+                  x[1], b);
 }
 
 START_TEST(scalers_are_fitted_on_one_set_and_applied_to_others)
@@ -43,7 +44,8 @@ START_TEST(scalers_are_fitted_on_one_set_and_applied_to_others)
         double a0, b0, a_test, b_test;
     } const cases[] = {
         { data_min_max_scaler(train, config), 0, 0, 1.5, -0.5 },
-        { data_standard_scaler(train, config), -3 / sqrt(8), -20 / sqrt(200), 9 / sqrt(8), -40 / sqrt(200) },
+        { data_standard_scaler(train, config), -3 / sqrt(8), -20 / sqrt(200), 9 / sqrt(8),
+          -40 / sqrt(200) },
         { data_robust_scaler(train, config), -2. / 3, -1, 10. / 3, -2 },
     };
     for (int k = 0; k < 3; k++) {
@@ -73,7 +75,8 @@ END_TEST
 START_TEST(an_outlier_moves_min_max_but_not_the_robust_scaler)
 {
     data_set *plain = five(50), *far = five(5000);
-    data_transform *a = data_robust_scaler(plain, data_scaler_defaults()), *b = data_robust_scaler(far, data_scaler_defaults());
+    data_transform *a = data_robust_scaler(plain, data_scaler_defaults()),
+                   *b = data_robust_scaler(far, data_scaler_defaults());
     ck_assert(data_scaler_shift(a, 1) == 30 && data_scaler_shift(b, 1) == 30);
     ck_assert(data_scaler_scale(a, 1) == 20 && data_scaler_scale(b, 1) == 20);
     data_transform_free(a);
@@ -91,9 +94,11 @@ START_TEST(missing_values_are_filled_by_what_was_fitted)
     data_set *set = five((double)NAN);
     for (int median = 0; median < 2; median++) {
         data_scaler_config config = data_scaler_defaults();
-        data_transform *both[] = { data_imputer(set, median, config), data_standard_scaler(set, config) };
+        data_transform *both[] = { data_imputer(set, median, config),
+                                   data_standard_scaler(set, config) };
         data_transform *all = data_compose(2, both);
-        data_set *filled = data_transform_x(set, both[0]), *scaled = data_transform_x(set, all), *kept = data_transform_x(set, both[1]);
+        data_set *filled = data_transform_x(set, both[0]), *scaled = data_transform_x(set, all),
+                 *kept = data_transform_x(set, both[1]);
         assert_x(filled, 4, 9, 25);
         assert_x(filled, 3, 5, 40);
         assert_x(scaled, 4, 5 / sqrt(8), 0);
@@ -153,7 +158,8 @@ START_TEST(what_cannot_be_fitted_is_refused)
     data_set *set = data_arrays(3, x, AG_SHAPE(2), AG_FLOAT64, y, AG_SHAPE_SCALAR, AG_FLOAT64);
     data_scaler_config config = data_scaler_defaults();
     data_standard_scaler(set, config);
-    test_expect(AG_ERROR_VALUE, "data_standard_scaler: feature 1 is 7 in every sample of the set it is fitted on: it cannot be scaled "
+    test_expect(AG_ERROR_VALUE, "data_standard_scaler: feature 1 is 7 in every sample of the set "
+                                "it is fitted on: it cannot be scaled "
                                 "(allow_constant gives it the scale 1) (");
     data_min_max_scaler(set, config);
     test_expect(AG_ERROR_VALUE, "data_min_max_scaler: feature 1 is 7 in every sample");
@@ -175,13 +181,16 @@ START_TEST(what_cannot_be_fitted_is_refused)
     config = data_scaler_defaults();
     config.low = 1;
     data_min_max_scaler(set, config);
-    test_expect(AG_ERROR_VALUE, "data_min_max_scaler: low 1 and high 1, quantiles 25 and 75: the first of each must be less (");
+    test_expect(AG_ERROR_VALUE, "data_min_max_scaler: low 1 and high 1, quantiles 25 and 75: the "
+                                "first of each must be less (");
     data_set_free(set);
 
     x[3] = INFINITY;
     set = data_arrays(3, x, AG_SHAPE(2), AG_FLOAT64, y, AG_SHAPE_SCALAR, AG_FLOAT64);
     data_standard_scaler(set, data_scaler_defaults());
-    test_expect(AG_ERROR_VALUE, "data_standard_scaler: feature 1 has an infinite value in the set it is fitted on (");
+    test_expect(
+        AG_ERROR_VALUE,
+        "data_standard_scaler: feature 1 has an infinite value in the set it is fitted on (");
     data_set_free(set);
     data_set *empty = data_arrays(0, x, AG_SHAPE(2), AG_FLOAT64, y, AG_SHAPE_SCALAR, AG_FLOAT64);
     data_standard_scaler(empty, data_scaler_defaults());
@@ -189,7 +198,8 @@ START_TEST(what_cannot_be_fitted_is_refused)
     data_set_free(empty);
     static const double zero[] = { 0 };
     data_normalize(1, zero, zero);
-    test_expect(AG_ERROR_VALUE, "data_normalize: for each of 1 channels a finite shift and a scale that is not 0 are needed (");
+    test_expect(AG_ERROR_VALUE, "data_normalize: for each of 1 channels a finite shift and a scale "
+                                "that is not 0 are needed (");
     data_compose(0, NULL);
     test_expect(AG_ERROR_VALUE, "data_compose: 0 transforms, and the array is NULL (");
     data_transform_new(NULL, NULL, NULL);

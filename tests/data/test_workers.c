@@ -22,7 +22,8 @@ static ag_error source_read(void *state, int64_t epoch, int64_t i, void *x, void
 {
     struct source *self = state;
     int now = atomic_fetch_add(&self->now, 1) + 1;
-    for (int most = atomic_load(&self->most); most < now && !atomic_compare_exchange_weak(&self->most, &most, now);) {
+    for (int most = atomic_load(&self->most);
+         most < now && !atomic_compare_exchange_weak(&self->most, &most, now);) {
     }
     long turn = atomic_fetch_add(&self->reads, 1);
     if (self->nanoseconds > 0) {
@@ -34,7 +35,8 @@ static ag_error source_read(void *state, int64_t epoch, int64_t i, void *x, void
     *(int64_t *)y = i;
     atomic_fetch_sub(&self->now, 1);
     if (i == self->bad || i == self->worse) {
-        return ag_error_raise(AG_HERE, AG_ERROR_FORMAT, "source: %s", i == self->bad ? "bad" : "worse");
+        return ag_error_raise(AG_HERE, AG_ERROR_FORMAT, "source: %s",
+                              i == self->bad ? "bad" : "worse");
     }
     return AG_OK;
 }
@@ -49,7 +51,8 @@ static const data_set_type source_type = { .size = sizeof(data_set_type),
                                            .read_epoch = source_read,
                                            .release = source_release };
 
-static data_loader *loader_of(struct source *source, int workers, int prefetch, bool shuffle, uint64_t seed)
+static data_loader *loader_of(struct source *source, int workers, int prefetch, bool shuffle,
+                              uint64_t seed)
 {
     ag_rng rng = ag_rng_seed(seed);
     data_loader_config config = data_loader_defaults();
@@ -57,8 +60,9 @@ static data_loader *loader_of(struct source *source, int workers, int prefetch, 
     config.shuffle = shuffle;
     config.workers = workers;
     config.prefetch = prefetch;
-    return data_loader_new(data_set_new(&source_type, source, N, AG_SHAPE(2), AG_FLOAT32, AG_SHAPE_SCALAR, AG_INT64), config,
-                           &rng);
+    return data_loader_new(
+        data_set_new(&source_type, source, N, AG_SHAPE(2), AG_FLOAT32, AG_SHAPE_SCALAR, AG_INT64),
+        config, &rng);
 }
 
 struct seen {
@@ -80,7 +84,8 @@ static int64_t rest(data_loader *loader, struct seen *seen)
 }
 
 /* workers, prefetch */
-static const int crews[][2] = { { 1, 1 }, { 1, 5 }, { 2, 1 }, { 2, 2 }, { 3, 1 }, { 5, 3 }, { 16, 4 }, { 256, 16 } };
+static const int crews[][2] = { { 1, 1 }, { 1, 5 }, { 2, 1 },  { 2, 2 },
+                                { 3, 1 }, { 5, 3 }, { 16, 4 }, { 256, 16 } };
 enum { CREWS = sizeof crews / sizeof crews[0] };
 
 START_TEST(batches_do_not_depend_on_the_number_of_threads)
@@ -122,7 +127,8 @@ START_TEST(threads_read_at_the_same_time_and_as_far_ahead_as_asked)
     }
     nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
     ck_assert_int_eq(atomic_load(&source.reads), 7 * BATCH);
-    ck_assert_int_ge(atomic_load(&source.most), 3); /* and the loop's own, if it finds a batch that none has begun */
+    ck_assert_int_ge(atomic_load(&source.most),
+                     3); /* and the loop's own, if it finds a batch that none has begun */
     ck_assert_int_le(atomic_load(&source.most), 4);
     data_loader_free(loader);
 }
@@ -132,7 +138,8 @@ START_TEST(of_several_errors_the_first_batch_s_is_told_where_it_was_asked_for)
 {
     for (int c = -1; c < CREWS; c++) {
         struct source source = { .bad = 22, .worse = 9, .nanoseconds = c % 2 == 0 ? 0 : 50000 };
-        data_loader *loader = loader_of(&source, c < 0 ? 0 : crews[c][0], c < 0 ? 1 : crews[c][1], false, 1);
+        data_loader *loader =
+            loader_of(&source, c < 0 ? 0 : crews[c][0], c < 0 ? 1 : crews[c][1], false, 1);
         data_batch b;
         test_errors = 0;
         ck_assert(data_loader_next(loader, &b) && data_loader_next(loader, &b));
@@ -167,8 +174,11 @@ END_TEST
 START_TEST(threads_can_be_stopped_at_any_moment)
 {
     for (int round = 0; round < 120; round++) {
-        struct source source = { .bad = round % 7 == 0 ? 30 : -1, .worse = -1, .nanoseconds = 30000 };
-        data_loader *loader = loader_of(&source, 1 + round % 5, 1 + round % 3, true, (uint64_t)round);
+        struct source source = { .bad = round % 7 == 0 ? 30 : -1,
+                                 .worse = -1,
+                                 .nanoseconds = 30000 };
+        data_loader *loader =
+            loader_of(&source, 1 + round % 5, 1 + round % 3, true, (uint64_t)round);
         data_batch b;
         for (int k = 0; k < round % 9; k++) {
             if (!data_loader_next(loader, &b)) {
@@ -243,7 +253,8 @@ START_TEST(absurd_numbers_of_threads_are_refused)
     refuse(INT32_MAX, 1, "data_loader_new: workers must be 0 to 256, not 2147483647 (");
     refuse(1, 0, "data_loader_new: prefetch must be 1 to 1024, not 0 (");
     refuse(200, 1000,
-           "data_loader_new: 200 workers with a prefetch of 1000 would prepare 200000 batches ahead; at most 4096 are (");
+           "data_loader_new: 200 workers with a prefetch of 1000 would prepare 200000 batches "
+           "ahead; at most 4096 are (");
 }
 END_TEST
 

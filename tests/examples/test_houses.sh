@@ -88,6 +88,51 @@ for part in 1 2 3 4; do
 done
 absent no.json
 
+# ---- house_prices ------------------------------------------------------------------------------------------------------------
+
+expect 0 "mean absolute error of 4 folds" "$programs/house_prices" --seeds 5 --pictures pictures --json houses.json
+drawn house_prices folds guesses repeats leaks
+holds "the mean absolute error of four folds is at most 2.6 thousand dollars" output '
+    /^  fold +train/ { table = 1; next }
+    table && NF == 9 { n++; rows += $4; sum += $9 / 4; if ($2 + $3 + $4 != 506) wrong++ }
+    /^mean absolute error of 4 folds:/ { d = $7 - sum; exit !(n == 4 && rows == 506 && !wrong && d < 1e-3 && d > -1e-3 && $7 <= 2.6) }'
+holds "so is that of every other deal, and a line is worse on each" houses.json '
+    { key = $1; gsub(/[",:]/, "", key) }
+    key == "network" || key == "line" { into = key; next }
+    /\]/ { into = "" }
+    into != "" { sub(",", "", $1); value[into, ++count[into]] = $1 + 0 }
+    END { for (i = 1; i <= 5; i++) if (!(value["network", i] <= 2.6 && value["line", i] > value["network", i] + 0.5)) wrong++
+          exit !(count["network"] == 5 && count["line"] == 5 && !wrong) }'
+# The reference: the mean distance from the median, by another program.
+median=$(tail -n +2 "$houses" | cut -d, -f14 | sort -g | awk '{ x[NR] = $1 } END { m = x[int(NR / 2) + 1]
+    for (i = 1; i <= NR; i++) sum += x[i] > m ? x[i] - m : m - x[i]; printf "%.3f", sum / NR }')
+has output "median price for all $(printf '%13s' "$median")"
+holds "a scaler that sees the test part changes nothing that matters; prices that are seen do" houses.json '
+    { key = $1; gsub(/[":]/, "", key); sub(",", "", $2) }
+    key ~ /^(scaler|scaler_few|stopping|town|choice)$/ { kind = key }
+    key == "gap" && last == "apart" { gap = $2 + 0 } key == "se" && last == "apart" { if (gap > 4 * $2 || gap < -4 * $2) wrong++ }
+    key == "apart" || key == "leak" { if ($2 == "{") last = key; else leak[kind] = $2 + 0 }
+    key == "leak_se" { se[kind] = $2 + 0; n++ }
+    END { exit !(n == 5 && !wrong && leak["scaler"] < 0.12 && leak["scaler"] > -0.12 && leak["scaler_few"] < 0.25 &&
+                 leak["stopping"] > 2 * se["stopping"] && leak["town"] > 3 * se["town"] && leak["town"] > 0.1 &&
+                 leak["choice"] > 3 * se["choice"] && leak["choice"] > 0.5) }'
+same_without_threads house_prices weights_hash --no-pictures --parts 1 --epochs 3
+expect 0 "mean absolute error of 4 folds" "$programs/house_prices" --no-pictures --parts 1,2 --epochs 1 --seeds 1 --save saved
+expect 0 "12 features" "$programs/house_prices" --no-pictures --parts 1 --epochs 2 --without B
+awk -F, 'NR == 1 || NR % 8 == 0' "$houses" >short.csv
+expect 0 "districts are too few to be dealt into three parts" "$programs/house_prices" --no-pictures --data short.csv --epochs 2 --seeds 1
+cut -d, -f1,6,14 "$houses" | head -n 4 >tiny.csv
+expect 1 "data_k_fold: " "$programs/house_prices" --no-pictures --data tiny.csv
+cut -d, -f6,14 "$houses" >two.csv
+expect 0 "the table has no columns that tell towns apart" "$programs/house_prices" --no-pictures --data two.csv --parts 3 --epochs 1 --seeds 1
+expect 1 "the error became infinite" "$programs/house_prices" --lr 1e30 --json no.json --pictures none
+for value in '' 0 4 1,x; do
+    expect 2 "--parts needs 1 to 32 whole numbers from 1 to 3, separated by commas, got '$value'" \
+        "$programs/house_prices" --parts "$value"
+done
+expect 2 "--seeds needs a whole number from 1 to 100" "$programs/house_prices" --seeds 101
+absent no.json none
+
 # ---- wrong options, wrong tables ---------------------------------------------------------------------------------------------
 
 awk -F, -v OFS=, 'NR == 9 { $6 = "" } 1' "$houses" >missing.csv
@@ -97,7 +142,6 @@ awk -F, -v OFS=, 'NR > 1 { $5 = 1 } 1' "$houses" >constant.csv
 head -n 1 "$houses" >header.csv
 cut -d, -f1-3 "$houses" >narrow.csv
 for name in linear_regression house_prices; do
-    [[ -x $programs/$name ]] || continue
     refused=("$programs/$name" --json no.json --pictures none)
     expect 0 "Usage: $name" "$programs/$name" --help
     expect 2 "unknown option '--colour' (see --help)" "$programs/$name" --colour
