@@ -23,8 +23,8 @@ enum {
     OPTION_SHUFFLE_LABELS = 1 << 11,
     OPTION_DOT = 1 << 12,
     OPTION_SAVE = 1 << 16, /* --save, --save-every and --resume */
-    OPTION_LABELS = 1 << 18,
-    OPTION_CLOTHES = 1 << 19, /* --data is Fashion-MNIST, and --digits MNIST */
+    OPTION_LABELS = 1 << 23,
+    OPTION_CLOTHES = 1 << 30, /* --data is Fashion-MNIST, and --digits MNIST */
     OPTION_NET = 1 << 13,
     OPTION_LATENT = 1 << 14,
     OPTION_BETA = 1 << 15,
