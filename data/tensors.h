@@ -15,6 +15,11 @@
  *     nn_load_state_dict(net, data_tensors_entries(file), nn_load_defaults(), NULL);     (nn/load.h)
  *     data_tensors_close(file);
  *
+ * Weights out of PyTorch, in Python, load by the same calls:
+ *
+ *     from safetensors.torch import save_file
+ *     save_file(model.state_dict(), "weights.safetensors")
+ *
  * What a training needs besides its weights is kept by checkpoints (data/checkpoint.h), which are safetensors files, too.
  *
  * Element types. float64, float32, int64 and uint8 are the library's own. Of the others a file may have, numbers are read as the

@@ -19,6 +19,7 @@
 
 #include "common/files.h"
 #include "common/report.h"
+#include "common/saving.h"
 
 static bool open_cells(struct lesson *l, char path[TABLES_PATH])
 {
@@ -48,7 +49,7 @@ int main(int argc, char **argv)
                    "a sigmoid;\n"
                    "then a hidden layer where no line will do.",
         .accepts = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR |
-                   OPTION_TABLE | OPTION_PARTS | OPTION_JSON | OPTION_PICTURES,
+                   OPTION_TABLE | OPTION_PARTS | OPTION_JSON | OPTION_PICTURES | OPTION_SAVE,
         .epochs = 50,
         .batch = 32,
         .lr = 0.01,
@@ -84,5 +85,5 @@ int main(int argc, char **argv)
     json_decref(lesson.record);
     data_set_free(lesson.cells);
     data_table_free(lesson.table);
-    return output_standard_flush(options.program) && good ? EXIT_SUCCESS : EXIT_FAILURE;
+    return output_standard_flush(options.program) ? saving_exit_status(good) : EXIT_FAILURE;
 }

@@ -279,8 +279,8 @@ static bool refuse(const struct load *l, const char *because)
     }
     const ag_entries_type *type = l->from.type;
     ag_error_raise(l->where, AG_ERROR_VALUE,
-                   "%s: the %s %.150s does not fit %s%s, and nothing was changed: %s%s", function,
-                   type->name, type->path != NULL ? type->path(l->from.object) : "",
+                   "%s: the %s%s%.150s does not fit %s%s, and nothing was changed: %s%s", function,
+                   type->name, type->path != NULL ? " " : "", type->path != NULL ? type->path(l->from.object) : "",
                    l->tree.member[0].module->type->name, because, text, more);
     return false;
 }

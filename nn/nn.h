@@ -7,6 +7,7 @@
 #include "layers.h"
 #include "load.h"
 #include "recurrent.h"
+#include "transformer.h"
 #include "distribution.h"
 
 #endif

@@ -16,6 +16,7 @@
 #include "index.h"
 #include "product.h"
 #include "recurrent.h"
+#include "attention.h"
 #include "conv.h"
 #include "pool.h"
 #include "image.h"

@@ -95,7 +95,7 @@ bool boundary_part(struct lesson *l)
     nn_module *line = new_line(2);
     struct answers answers = { 0 };
     bool good = answers_new(&answers, o, data_set_size(part[1])) &&
-                train(l, line, train_scaled, training_of(o, &rng));
+                train(l, line, train_scaled, training_of(o, &rng, "boundary"));
     if (good) {
         double c[3];
         answers_add(&answers, line, test_scaled);

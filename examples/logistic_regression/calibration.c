@@ -57,12 +57,17 @@ static nn_module *new_network(int64_t features, ag_rng *rng)
 }
 
 /* Trains both models on a part, and appends what they answer for another part; of_line NULL: only the network. */
-static bool answer(const struct lesson *l, data_set *train_part, data_set *test_part, ag_rng *rng,
-                   struct answers *of_line, struct answers *of_network)
+static bool answer(const struct lesson *l, const char *part, data_set *train_part,
+                   data_set *test_part, ag_rng *rng, struct answers *of_line,
+                   struct answers *of_network)
 {
     data_transform *scale = data_standard_scaler(train_part, data_scaler_defaults());
     data_set *learn = data_transform_x(train_part, scale), *test = data_transform_x(test_part, scale);
-    struct training gentle = training_of(l->options, rng), greedy = gentle;
+    char line_part[64], network_part[64];
+    snprintf(line_part, sizeof line_part, "calibration-%s-line", part);
+    snprintf(network_part, sizeof network_part, "calibration-%s-network", part);
+    struct training gentle = training_of(l->options, rng, line_part),
+                    greedy = training_of(l->options, rng, network_part);
     greedy.decay = 0;
     greedy.epochs *= EPOCHS_TIMES;
     bool good = true;
@@ -86,7 +91,7 @@ static bool answer(const struct lesson *l, data_set *train_part, data_set *test_
 
 /* The temperature is fitted without the test part: on what networks trained on three quarters of the training part answer for the
  * fourth, in turn. */
-static bool choose_temperature(const struct lesson *l, data_set *train_part, ag_rng *rng,
+static bool choose_temperature(const struct lesson *l, int fold, data_set *train_part, ag_rng *rng,
                                double *temperature)
 {
     data_set *inner_train[INNER_FOLDS], *inner_test[INNER_FOLDS];
@@ -96,7 +101,9 @@ static bool choose_temperature(const struct lesson *l, data_set *train_part, ag_
     }
     bool good = data_k_fold_stratified(train_part, INNER_FOLDS, rng, inner_train, inner_test) == AG_OK;
     for (int k = 0; k < INNER_FOLDS; k++) {
-        good = good && answer(l, inner_train[k], inner_test[k], rng, NULL, &kept);
+        char part[32];
+        snprintf(part, sizeof part, "%d-%d", fold, k + 1);
+        good = good && answer(l, part, inner_train[k], inner_test[k], rng, NULL, &kept);
         data_set_free(inner_train[k]);
         data_set_free(inner_test[k]);
     }
@@ -107,12 +114,15 @@ static bool choose_temperature(const struct lesson *l, data_set *train_part, ag_
     return good && ag_exit_status() == 0;
 }
 
-static bool answer_fold(const struct lesson *l, data_set *train_part, data_set *test_part,
-                        ag_rng *rng, struct answers model[MODELS], double *temperature)
+static bool answer_fold(const struct lesson *l, int fold, data_set *train_part,
+                        data_set *test_part, ag_rng *rng, struct answers model[MODELS],
+                        double *temperature)
 {
+    char part[32];
+    snprintf(part, sizeof part, "%d", fold);
     int64_t from = model[NETWORK].n;
-    if (!choose_temperature(l, train_part, rng, temperature) ||
-        !answer(l, train_part, test_part, rng, &model[LINE], &model[NETWORK])) {
+    if (!choose_temperature(l, fold, train_part, rng, temperature) ||
+        !answer(l, part, train_part, test_part, rng, &model[LINE], &model[NETWORK])) {
         return false;
     }
     for (int64_t i = from; i < model[NETWORK].n; i++) {
@@ -221,7 +231,7 @@ bool calibration_part(struct lesson *l)
         good = answers_new(&model[m], o, data_set_size(l->cells));
     }
     for (int k = 0; good && k < FOLDS; k++) {
-        good = answer_fold(l, train_part[k], test_part[k], &rng, model, &temperature[k]);
+        good = answer_fold(l, k + 1, train_part[k], test_part[k], &rng, model, &temperature[k]);
     }
     if (good) {
         struct judge_reliability reliability[MODELS];

@@ -14,7 +14,7 @@ struct fold_results {
 };
 
 /* One fold. The scaler, too, is fitted on the training part alone: means that know the test part are a leak. */
-static bool judge_fold(const struct lesson *l, data_set *train_part, data_set *test_part,
+static bool judge_fold(const struct lesson *l, int fold, data_set *train_part, data_set *test_part,
                        ag_rng *rng, struct answers *all, double *accuracy, double *area,
                        double *weights)
 {
@@ -22,7 +22,9 @@ static bool judge_fold(const struct lesson *l, data_set *train_part, data_set *t
     data_set *train_scaled = data_transform_x(train_part, scale);
     data_set *test_scaled = data_transform_x(test_part, scale);
     nn_module *line = new_line(l->features);
-    bool good = train(l, line, train_scaled, training_of(l->options, rng));
+    char part[32];
+    snprintf(part, sizeof part, "fold-%d", fold);
+    bool good = train(l, line, train_scaled, training_of(l->options, rng, part));
     struct judge_roc roc = { 0 };
     if (good) {
         int64_t before = all->n;
@@ -154,7 +156,7 @@ static bool judge_all(struct lesson *l, struct answers *a, data_set **train_part
     bool good = weights != NULL;
     printf("  fold   to train   to test   accuracy   area below ROC\n");
     for (int k = 0; good && k < FOLDS; k++) {
-        good = judge_fold(l, train_part[k], test_part[k], rng, a, &r.accuracy[k], &r.area[k],
+        good = judge_fold(l, k + 1, train_part[k], test_part[k], rng, a, &r.accuracy[k], &r.area[k],
                           weights);
         if (good) {
             printf("  %4d %10lld %9lld %8.2f %% %16.4f\n", k + 1,

@@ -86,9 +86,9 @@ static nn_module *new_network(ag_rng *rng)
     return net;
 }
 
-static struct training hidden_training(const struct options *o, ag_rng *rng)
+static struct training hidden_training(const struct options *o, ag_rng *rng, const char *part)
 {
-    struct training t = training_of(o, rng);
+    struct training t = training_of(o, rng, part);
     t.epochs *= EPOCHS_TIMES;
     t.lr *= RATE_TIMES;
     t.decay = 0.01;
@@ -113,7 +113,9 @@ static bool judge_both(struct lesson *l, const struct flowers *f, double accurac
                  *test = data_transform_x(test_part[k], scale);
         nn_module *net[2] = { new_line(2), new_network(&rng) };
         for (int m = 0; good && m < 2; m++) {
-            good = train(l, net[m], learn, hidden_training(l->options, &rng));
+            char part[32];
+            snprintf(part, sizeof part, "hidden-%d-%s", k + 1, m == 0 ? "line" : "network");
+            good = train(l, net[m], learn, hidden_training(l->options, &rng, part));
             answers_add(&model[m], net[m], test);
         }
         nn_free(net[0]);
@@ -273,7 +275,7 @@ static bool draw_all(struct lesson *l, const struct flowers *f)
     ag_rng rng = ag_rng_seed((uint64_t)l->options->seed + 4);
     data_set *scaled = data_transform_x(f->asked, f->scale);
     nn_module *line = new_line(2), *net = new_network(&rng);
-    struct training t = hidden_training(l->options, &rng);
+    struct training t = hidden_training(l->options, &rng, NULL);
     struct film film = { .lesson = l,
                          .flowers = f,
                          .net = net,

@@ -38,6 +38,7 @@ data_set *cells_of(const struct lesson *l, const char *columns);
 nn_module *new_line(int64_t features);
 
 struct training {
+    const char *part; /* its folder within --save; NULL: it is not saved, because it is over in a moment or is watched */
     int epochs;
     int64_t batch;
     double lr;
@@ -47,8 +48,8 @@ struct training {
     bool (*watch)(void *user, int epoch);
     void *user;
 };
-/* What the options say, and a little decay. */
-struct training training_of(const struct options *o, ag_rng *rng);
+/* What the options say, and a little decay. `part` is not copied. */
+struct training training_of(const struct options *o, ag_rng *rng, const char *part);
 /* Trains a network with one output on cross-entropy with AdamW. False after an error, which has been printed. */
 bool train(const struct lesson *l, nn_module *net, data_set *set, struct training t);
 

@@ -146,7 +146,7 @@ bool losses_part(struct lesson *l)
     data_set *scaled = data_transform_x(l->cells, scale);
     nn_module *trained = new_line(l->features);
     ag_tensor x = AG_NONE, y = AG_NONE, truth = AG_NONE;
-    bool good = train(l, trained, scaled, training_of(l->options, &rng)) &&
+    bool good = train(l, trained, scaled, training_of(l->options, &rng, "turned-round")) &&
                 data_set_tensors(scaled, &x, &y) == AG_OK;
     if (good) {
         ag_scope scope = { 0 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "common/report.h"
+#include "common/saving.h"
 
 data_set *cells_of(const struct lesson *l, const char *columns)
 {
@@ -31,10 +32,10 @@ nn_module *new_line(int64_t features)
     return line;
 }
 
-struct training training_of(const struct options *o, ag_rng *rng)
+struct training training_of(const struct options *o, ag_rng *rng, const char *part)
 {
     return (struct training){
-        .epochs = o->epochs, .batch = o->batch, .lr = o->lr, .decay = 0.1, .rng = rng
+        .part = part, .epochs = o->epochs, .batch = o->batch, .lr = o->lr, .decay = 0.1, .rng = rng
     };
 }
 
@@ -49,8 +50,19 @@ bool train(const struct lesson *l, nn_module *net, data_set *set, struct trainin
     adamw.weight_decay = t.decay;
     optim *opt = optim_adamw(nn_parameters(net), adamw);
     ag_scope step = { 0 };
-    bool good = t.watch == NULL || t.watch(t.user, 0);
-    for (int epoch = 1; good && epoch <= t.epochs; epoch++) {
+    int64_t epoch = 1;
+    struct saving saving = { 0 };
+    bool good = ag_exit_status() == 0;
+    if (good && t.part != NULL) {
+        good = saving_begin_part(&saving, l->options, t.part);
+        saving_add(&saving, "model", nn_stateful(net));
+        saving_add(&saving, "optimizer", optim_stateful(opt));
+        saving_add(&saving, "samples", data_loader_stateful(loader));
+        saving_add(&saving, "epoch", ag_stateful_int64(&epoch));
+        good = good && saving_resume(&saving);
+    }
+    good = good && (t.watch == NULL || t.watch(t.user, 0));
+    while (good && epoch <= t.epochs) {
         data_batch batch;
         data_loader_rewind(loader);
         while (good && data_loader_next(loader, &batch)) {
@@ -63,14 +75,18 @@ bool train(const struct lesson *l, nn_module *net, data_set *set, struct trainin
             optim_step(opt);
             double now = ag_item(loss);
             if (!isfinite(now) && ag_exit_status() == 0) {
-                report_not_finite(l->options, now, epoch, batch.index + 1);
+                report_not_finite(l->options, now, (int)epoch, batch.index + 1);
                 good = false;
             }
+            good = good && !saving_step(&saving);
         }
         ag_end(&step);
-        good = good && (t.watch == NULL || t.watch(t.user, epoch));
+        good = good && ag_exit_status() == 0 && (t.watch == NULL || t.watch(t.user, (int)epoch));
+        epoch++;
+        good = good && !saving_epoch(&saving);
     }
     ag_end(&step);
+    saving_end(&saving);
     optim_free(opt);
     data_loader_free(loader);
     return good && ag_exit_status() == 0;

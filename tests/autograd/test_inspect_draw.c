@@ -191,6 +191,64 @@ START_TEST(what_was_changed_in_place_is_said_to_be)
 }
 END_TEST
 
+static ag_tensor block(const ag_tensor *in, int n, void *user)
+{
+    (void)n, (void)user;
+    ag_tensor h = in[0];
+    for (int i = 0; i < 40; i++) { /* longer than the tape around it */
+        h = ag_tanh(ag_mul(h, b));
+    }
+    return h;
+}
+
+START_TEST(a_checkpointed_block_is_one_node)
+{
+    ag_tensor loss = record(), x[] = { a };
+    ag_tensor more = ag_add(loss, ag_sum(ag_checkpoint(block, NULL, 1, x)));
+    json_t *root = read_back(more);
+    ck_assert_uint_eq(json_array_size(at(root, "nodes")), 6);
+    assert_number(root, "nodes.4.outputs.0.gradient.numbers.0", 1);
+    ck_assert(json_is_object(at(root, "nodes.3.outputs.0.gradient")));
+    ck_assert_ptr_null(json_object_get(at(root, "nodes.3.inputs.0"), "contribution")); /* it sends its gradients on itself */
+    ck_assert(json_is_object(at(root, "leaves.1.gradient")));
+    json_decref(root);
+    double with[2], without[2];
+    ag_backward(more);
+    ag_read_doubles(ag_grad_of(b), with, 2);
+    ag_zero_grad(b);
+    ag_zero_grad(a);
+    ag_tensor again = ag_add(ag_sum(ag_tanh(ag_mul(a, b))), ag_sum(block(x, 1, NULL)));
+    root = read_back(again);
+    for (int i = 0; i < 2; i++) {
+        char path[64];
+        snprintf(path, sizeof(path), "leaves.1.gradient.numbers.%d", i);
+        without[i] = json_number_value(at(root, path));
+        ck_assert(fabs(with[i] - without[i]) < 1e-12 * fmax(1, fabs(with[i])));
+    }
+    json_decref(root);
+    done();
+}
+END_TEST
+
+START_TEST(a_step_of_training_is_drawn_between_its_parts)
+{
+    ag_tensor loss = record();
+    ag_backward_config config = ag_backward_defaults();
+    config.retain_graph = true;
+    ag_stepper *s = ag_stepper_new(loss, config);
+    ag_stepper_step(s);
+    json_t *root = read_back(loss); /* the tanh's gradient has arrived, the product's has not */
+    ck_assert(json_is_object(at(root, "nodes.1.outputs.0.gradient")));
+    assert_text(root, "nodes.0.outputs.0.gradient", "none");
+    json_decref(root);
+    ag_stepper_finish(s);
+    ag_stepper_free(s);
+    double s0 = 1 - tanh(1) * tanh(1);
+    ck_assert(fabs(((const double *)ag_data(ag_grad_of(a)))[0] - 2 * s0) < 1e-15);
+    done();
+}
+END_TEST
+
 START_TEST(numbers_that_json_lacks_are_strings)
 {
     const double x[] = { 0, -1, 4 };
@@ -441,6 +499,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_retained_tape_shows_the_last_backward);
     tcase_add_test(tests, what_is_gone_is_said_to_be_released);
     tcase_add_test(tests, what_was_changed_in_place_is_said_to_be);
+    tcase_add_test(tests, a_checkpointed_block_is_one_node);
+    tcase_add_test(tests, a_step_of_training_is_drawn_between_its_parts);
     tcase_add_test(tests, numbers_that_json_lacks_are_strings);
     tcase_add_test(tests, large_tensors_become_maps_and_histograms);
     tcase_add_test(tests, any_name_can_be_written);

@@ -66,6 +66,11 @@ def plays(browser, path):
     colours = browser.evaluate("""(() => { const c = wengert.picture.canvas, d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, s = new Set();
         for (let i = 0; i < d.length; i += 4) { s.add(d[i] << 16 | d[i + 1] << 8 | d[i + 2]); } return s.size; })()""")
     check("the graph is drawn", colours > 30, colours)
+    pixels = browser.evaluate("""wengert.picture.graph.boxes.filter(b => b.kind === 'node').map(b => [1, -1].map(side => {
+        const [x, y] = wengert.picture.toScreen(b.x + side * (b.w / 2 - 3), b.y + b.h / 2 - 10), [out, low] = wengert.picture.toScreen(b.x, b.y + b.h / 2 + 12);
+        const g = wengert.picture.canvas.getContext('2d'), at = (px, py) => Array.from(g.getImageData(px, py, 1, 1).data.slice(0, 3)).join();
+        return at(x, y) + ' ' + at(out, low); }))""")
+    check("each box is drawn where it is", all(p == "255,255,255 246,245,241" for pair in pixels for p in pair), pixels)
     check("the page opens where forward ends", position(browser) == 3 and "forward 3 of 3" in text(browser, "where"), text(browser, "where"))
 
     # The slider, with keys and with the mouse.
@@ -216,6 +221,13 @@ def bad_input(browser, folder):
     check("NaN and infinity are shown", "NaN" in text(browser, "panel") and "−∞" in text(browser, "panel"), text(browser, "panel"))
     photograph(browser, "spoiled")
     browser.open(os.path.join(folder, "released.html"))
+    released = browser.evaluate("wengert.tape.nodes.find(n => n.outputs[0].value === 'released').node")
+    browser.evaluate(f"wengert.go(wengert.tape.length, false), wengert.actions.select('n{released}')")
+    check("released values are said to be", "Released" in text(browser, "panel") and "ag_retain_tape" in text(browser, "panel"), text(browser, "panel"))
+    check("and have a gradient all the same", browser.evaluate(f"typeof wengert.tape.nodes[{released}].outputs[0].gradient") == "object")
+    check("such a page is not live, and says why", not browser.evaluate("wengert.live.possible") and browser.evaluate("wengert.live.why") != "")
+    photograph(browser, "released")
+    browser.open(os.path.join(folder, "freed.html"))
     browser.evaluate("wengert.actions.select('n3')")
     check("freed nodes are said to be", "freed" in text(browser, "panel"), text(browser, "panel"))
 

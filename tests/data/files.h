@@ -69,6 +69,7 @@ static inline const char *test_path(const char *name)
 static inline const char *test_write(const char *name, const void *bytes, size_t n)
 {
     const char *path = test_path(name);
+    remove(path); /* some file systems bring a file that is overwritten to the disk at once */
     FILE *file = fopen(path, "wb");
     ck_assert_ptr_nonnull(file);
     ck_assert_uint_eq(fwrite(bytes, 1, n, file), n);

@@ -6,7 +6,10 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
 
+#include "data/checkpoint.h"
 #include "data/tensors.h"
 #include "nn/nn.h"
 
@@ -189,6 +192,42 @@ START_TEST(what_is_missing_unexpected_or_of_another_shape_stands_in_one_error)
     ck_assert_int_eq(result.mismatched, 2);
     nn_load_result_free(&result);
     ck_assert_uint_eq(nn_hash(m), before);
+    nn_free(m);
+}
+END_TEST
+
+/* Each kind of difference alone is enough. */
+START_TEST(strict_refuses_one_missing_one_unexpected_and_one_of_another_type)
+{
+    float w[4] = { 1, 2, 3, 4 };
+    ag_scope scope = { 0 };
+    ag_begin_no_grad(&scope);
+    ag_tensor weight = ag_from(AG_SHAPE(2, 2), AG_FLOAT32, w), bias = ag_from(AG_SHAPE(2), AG_FLOAT32, w),
+              whole = ag_arange(2, AG_INT64);
+    const struct {
+        const char *name[3];
+        ag_tensor tensor[3];
+        const char *says;
+    } bad[] = {
+        { { "weight" }, { weight }, "missing: bias, float32 (2)" },
+        { { "weight", "bias", "more" }, { weight, bias, bias }, "unexpected: more" },
+        { { "weight", "bias" }, { weight, whole }, "bias: int64 (2) there, float32 (2) here" },
+    };
+    nn_module *m = initialised(nn_linear(2, 2), 1);
+    uint64_t before = nn_hash(m);
+    for (int i = 0; i < 3; i++) {
+        ag_list *list = ag_list_new();
+        for (int k = 0; k < 3 && bad[i].name[k] != NULL; k++) {
+            ag_list_add(list, bad[i].name[k], bad[i].tensor[k]);
+        }
+        nn_load_state_dict(m, ag_entries_list(list), nn_load_defaults(), NULL);
+        char want[200];
+        snprintf(want, sizeof want, "nn_load_state_dict: the list does not fit Linear, and nothing was changed: %s (", bad[i].says);
+        test_expect(AG_ERROR_VALUE, want);
+        ck_assert_uint_eq(nn_hash(m), before);
+        ag_list_free(list);
+    }
+    ag_end(&scope);
     nn_free(m);
 }
 END_TEST
@@ -598,6 +637,70 @@ START_TEST(what_cannot_be_saved_leaves_the_file_that_was_there)
 }
 END_TEST
 
+START_TEST(a_disk_that_is_full_leaves_what_was_there)
+{
+    static const char *const endings[] = { "safetensors", "npy", "npz" };
+    enum { N = 1 << 17 };
+    ag_tensor small = ag_leaf(AG_SHAPE(2), AG_FLOAT32, false), large = ag_leaf(AG_SHAPE(N), AG_FLOAT32, false);
+    ag_list *list[2] = { ag_list_new(), ag_list_new() };
+    ag_list_add(list[0], "w", small);
+    ag_list_add(list[1], "w", large);
+    char name[32];
+    snprintf(name, sizeof name, "w.%s", endings[_i]);
+    if (data_tensors_save(test_path(name), list[0]) != AG_OK) {
+        ck_assert_ptr_nonnull(strstr(ag_error_message(), "without libzip"));
+        ag_error_clear();
+    } else {
+        struct rlimit before, limit;
+        ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+        limit = before;
+        limit.rlim_cur = N; /* a quarter of it */
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &limit);
+        data_tensors_save(test_path(name), list[1]);
+        setrlimit(RLIMIT_FSIZE, &before);
+        test_expect(AG_ERROR_FILE, test_says("data_tensors_save", name, "cannot be written: File too large ("));
+        data_tensors *file = data_tensors_open(test_path(name));
+        assert_fine();
+        ck_assert_int_eq(data_tensors_info(file, 0).bytes, 8);
+        data_tensors_close(file);
+        DIR *folder = opendir(test_folder);
+        for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+            ck_assert(entry->d_name[0] == '.' || strcmp(entry->d_name, name) == 0);
+        }
+        closedir(folder);
+    }
+    ag_list_free(list[0]);
+    ag_list_free(list[1]);
+    ag_drop(&small);
+    ag_drop(&large);
+}
+END_TEST
+
+START_TEST(the_weights_in_a_checkpoint_load_by_name)
+{
+    nn_module *m = initialised(mlp(), 8), *again = mlp();
+    int64_t epoch = 3;
+    data_checkpoint *c = data_checkpoint_new(test_path("run"), data_checkpoint_defaults());
+    data_checkpoint_add(c, "model", nn_stateful(m));
+    data_checkpoint_add(c, "epoch", ag_stateful_int64(&epoch));
+    ck_assert_int_eq(data_checkpoint_save(c), AG_OK);
+    const nn_rename rename[] = { { "model.", "" }, { "", NULL } };
+    nn_load_config config = nn_load_defaults();
+    config.renames = 2;
+    config.rename = rename;
+    ck_assert_int_eq(load(again, data_checkpoint_path(c), config, NULL), AG_OK);
+    ck_assert_uint_eq(nn_hash(again), nn_hash(m));
+    data_tensors *file = data_tensors_open(data_checkpoint_path(c));
+    ck_assert_str_eq(data_tensors_text(file, "epoch"), "3");
+    data_tensors_close(file);
+    remove(data_checkpoint_path(c));
+    data_checkpoint_free(c);
+    nn_free(m);
+    nn_free(again);
+}
+END_TEST
+
 START_TEST(a_tensor_that_is_gone_is_named_before_a_byte_is_written)
 {
     ag_tensor t = ag_leaf(AG_SHAPE(2), AG_FLOAT32, false);
@@ -685,6 +788,7 @@ int main(void)
                         (int)(sizeof models / sizeof models[0]));
     tcase_add_test(tcase, the_counter_of_batch_norm_and_the_running_statistics_come_along);
     tcase_add_test(tcase, what_is_missing_unexpected_or_of_another_shape_stands_in_one_error);
+    tcase_add_test(tcase, strict_refuses_one_missing_one_unexpected_and_one_of_another_type);
     tcase_add_test(tcase, not_strict_loads_what_fits_and_tells_the_rest);
     tcase_add_test(tcase, prefixes_are_taken_off_put_on_exchanged_and_passed_over);
     tcase_add_test(tcase, numbers_are_rounded_only_if_that_was_asked_for);
@@ -697,6 +801,8 @@ int main(void)
     tcase_add_test(tcase, tensors_of_every_type_are_copied_from_file_to_file_byte_by_byte);
     tcase_add_test(tcase, any_layout_is_written_row_major);
     tcase_add_test(tcase, what_cannot_be_saved_leaves_the_file_that_was_there);
+    tcase_add_loop_test(tcase, a_disk_that_is_full_leaves_what_was_there, 0, 3);
+    tcase_add_test(tcase, the_weights_in_a_checkpoint_load_by_name);
     tcase_add_test(tcase, a_tensor_that_is_gone_is_named_before_a_byte_is_written);
     tcase_add_test(tcase, a_gigabyte_is_listed_in_less_than_ten_megabytes);
     suite_add_tcase(suite, tcase);

@@ -89,6 +89,84 @@ def recurrent():
     yield "gru_cell", nn.GRUCell(3, 5), [(4, 2, 3), (2, 5)], cell_loop
 
 
+E, H = 6, 2
+HIDDEN = torch.tensor([[0, 1, 0, 0, 1], [0, 0, 0, 1, 0], [1, 0, 0, 0, 0]], dtype=torch.bool)  # (3,5)
+PADDING = torch.tensor([[0, 0, 0, 0, 1], [0, 0, 0, 1, 1]], dtype=torch.bool)  # (2,5)
+OWN_PADDING = torch.tensor([[0, 0, 1], [0, 0, 0]], dtype=torch.bool)  # (2,3)
+ADDED = torch.arange(15.0).reshape(3, 5) / 7 - 1
+LATER = torch.triu(torch.ones(3, 3), 1).bool()
+
+
+def attend(weights=True, **options):
+    def call(m, q, v, k=None):
+        y, w = m(q, v if k is None else k, v, need_weights=weights, **options)
+        return (y, w) if weights else y
+
+    return call
+
+
+def of_itself(m, x):
+    return m(x, x, x, need_weights=False)[0]
+
+
+def of_itself_causal(m, x):
+    return m(x, x, x, need_weights=False, attn_mask=LATER)[0]
+
+
+def attention():
+    mha = nn.MultiheadAttention
+    yield "mha_self", mha(E, H), [(3, 2, E)], of_itself
+    yield "mha_causal", mha(E, H, batch_first=True), [(2, 3, E)], of_itself_causal
+    yield "mha_plain", mha(E, H), [(3, 2, E), (5, 2, E)], attend()
+    yield "mha_no_bias", mha(E, H, bias=False, batch_first=True), [(2, 3, E), (2, 5, E)], attend(weights=False)
+    yield "mha_key", mha(E, 3), [(3, 2, E), (5, 2, E), (5, 2, E)], attend(weights=False)
+    yield "mha_widths", mha(E, H, kdim=4, vdim=3), [(3, 2, E), (5, 2, 3), (5, 2, 4)], attend()
+    yield "mha_mask", mha(E, H), [(3, 2, E), (5, 2, E)], attend(attn_mask=HIDDEN)
+    yield "mha_padding", mha(E, H), [(3, 2, E), (5, 2, E)], attend(weights=False, key_padding_mask=PADDING)
+    yield "mha_both", mha(E, H), [(3, 2, E), (5, 2, E)], attend(weights=False, attn_mask=HIDDEN, key_padding_mask=PADDING)
+    yield "mha_added", mha(E, H), [(3, 2, E), (5, 2, E)], attend(weights=False, attn_mask=ADDED, key_padding_mask=PADDING)
+    each = torch.stack([HIDDEN, HIDDEN.flip(1), ~HIDDEN, HIDDEN.roll(1, 1)])
+    yield "mha_mask_by_head", mha(E, H), [(3, 2, E), (5, 2, E)], attend(average_attn_weights=False, attn_mask=each)
+    yield "mha_alone", mha(E, H), [(3, E), (5, E)], attend(key_padding_mask=PADDING[0])
+
+
+def encode(**options):
+    return lambda m, x: m(x, **options)
+
+
+def decode(**options):
+    return lambda m, x, memory: m(x, memory, **options)
+
+
+def transformer():
+    settings = dict(d_model=E, nhead=H, dim_feedforward=8, dropout=0.0)
+    encoder, decoder = nn.TransformerEncoderLayer, nn.TransformerDecoderLayer
+    yield "encoder_layer", encoder(**settings), [(3, 2, E)], encode()
+    first = dict(settings, norm_first=True, batch_first=True, activation="gelu", layer_norm_eps=1e-3)
+    yield "encoder_layer_first", encoder(**first), [(2, 3, E)], encode(src_mask=LATER, src_key_padding_mask=OWN_PADDING)
+    yield "encoder", nn.TransformerEncoder(encoder(**first), 2, nn.LayerNorm(E, eps=1e-3)), [(2, 3, E)], encode(mask=LATER)
+    yield "encoder_bare", nn.TransformerEncoder(encoder(**settings), 3), [(3, E)], encode()
+    yield "decoder_layer", decoder(**settings), [(3, 2, E), (5, 2, E)], decode()
+    yield "decoder_layer_first", decoder(**first), [(2, 3, E), (2, 5, E)], decode(
+        tgt_mask=LATER, memory_mask=HIDDEN, tgt_key_padding_mask=OWN_PADDING, memory_key_padding_mask=PADDING)
+    yield "decoder", nn.TransformerDecoder(decoder(**settings), 2, nn.LayerNorm(E)), [(3, 2, E), (5, 2, E)], decode(
+        tgt_mask=LATER)
+
+
+TOKENS = torch.tensor([[3, 0, 2], [1, 3, 4]])
+
+
+def embed(m, scale):
+    return m(TOKENS) * scale
+
+
+def embedding():
+    yield "embedding", nn.Embedding(5, 4), [(2, 3, 4)], embed
+    yield "embedding_padded", nn.Embedding(5, 4, padding_idx=-2), [(2, 3, 4)], embed
+    yield "layer_norm", nn.LayerNorm(4), [(2, 3, 4)], lambda m, x: m(x)
+    yield "layer_norm_with", nn.LayerNorm((3, 4), eps=0.1), [(2, 3, 4)], lambda m, x: m(x)
+
+
 def run(name, model, shapes, function):
     draws = Draws(len(name) + 100)
     state = model.state_dict()
@@ -112,5 +190,6 @@ def run(name, model, shapes, function):
 
 
 if __name__ == "__main__":
-    for each in recurrent():
-        run(*each)
+    for cases in (recurrent, attention, transformer, embedding):
+        for each in cases():
+            run(*each)

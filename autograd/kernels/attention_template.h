@@ -1,0 +1,173 @@
+/*
+ * Attention for one element type: included once per type with T, EXP and NAME(x) defined.
+ */
+
+static AG_ALWAYS_INLINE T *NAME(at)(const k_matrix *m, int64_t slice, int64_t row)
+{
+    return (T *)m->data + m->offset[slice] + row * m->rs;
+}
+
+/* How many keys a block of queries sees at most. */
+static int64_t NAME(keys_of)(const k_attention *p, int64_t first, int64_t rows)
+{
+    int64_t seen = first + rows + p->shift;
+    return p->causal && seen < p->s ? seen : p->s;
+}
+
+AG_MULTIVERSION static void NAME(times)(int64_t n, T *restrict x, T factor)
+{
+    for (int64_t j = 0; j < n; j++) {
+        x[j] *= factor;
+    }
+}
+
+AG_MULTIVERSION static void NAME(masked)(int64_t n, T *restrict x, T factor, const T *restrict mask, int64_t stride)
+{
+    for (int64_t j = 0; j < n && stride == 1; j++) {
+        x[j] = x[j] * factor + mask[j];
+    }
+    for (int64_t j = 0; j < n && stride != 1; j++) {
+        x[j] = x[j] * factor + mask[j * stride];
+    }
+}
+
+AG_MULTIVERSION static void NAME(seen)(int64_t n, T *restrict x, T factor, const uint8_t *restrict mask, int64_t stride)
+{
+    for (int64_t j = 0; j < n && stride == 1; j++) {
+        x[j] = mask[j] != 0 ? x[j] * factor : -(T)INFINITY;
+    }
+    for (int64_t j = 0; j < n && stride != 1; j++) {
+        x[j] = mask[j * stride] != 0 ? x[j] * factor : -(T)INFINITY;
+    }
+}
+
+/* scores (rows,keys) = scale q k^T + mask, -infinity where nothing is seen. */
+static void NAME(scores)(const k_attention *p, int64_t slice, int64_t first, int64_t rows, int64_t keys, T *scores)
+{
+    NAME(k_gemm)(1, rows, keys, p->e, NAME(at)(&p->q, slice, first), p->q.rs, p->q.cs, NAME(at)(&p->k, slice, 0), p->k.cs,
+                 p->k.rs, 0, scores, keys, 1);
+    const T scale = (T)p->scale;
+    for (int64_t i = 0; i < rows; i++) {
+        T *row = scores + i * keys;
+        if (p->mask.data == NULL) {
+            NAME(times)(keys, row, scale);
+        } else if (p->mask_bytes) {
+            const uint8_t *mask = (const uint8_t *)p->mask.data + p->mask.offset[slice] + (first + i) * p->mask.rs;
+            NAME(seen)(keys, row, scale, mask, p->mask.cs);
+        } else {
+            NAME(masked)(keys, row, scale, NAME(at)(&p->mask, slice, first + i), p->mask.cs);
+        }
+        for (int64_t j = first + i + p->shift + 1; p->causal && j < keys; j++) {
+            row[j] = -(T)INFINITY;
+        }
+    }
+}
+
+AG_MULTIVERSION static T NAME(largest)(int64_t n, const T *restrict x)
+{
+    T lane[LANES], max = -(T)INFINITY;
+    for (int i = 0; i < LANES; i++) {
+        lane[i] = max;
+    }
+    int64_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+        for (int i = 0; i < LANES; i++) {
+            lane[i] = x[j + i] > lane[i] ? x[j + i] : lane[i];
+        }
+    }
+    for (; j < n; j++) {
+        max = x[j] > max ? x[j] : max;
+    }
+    for (int i = 0; i < LANES; i++) {
+        max = lane[i] > max ? lane[i] : max;
+    }
+    return max;
+}
+
+AG_MULTIVERSION static void NAME(exponentials)(int64_t n, T *restrict x, T less)
+{
+    for (int64_t j = 0; j < n; j++) {
+        x[j] = EXP(x[j] - less);
+    }
+}
+
+/* Sums in lanes, so that the order is fixed and the loop is vector code. */
+AG_MULTIVERSION static T NAME(total)(int64_t n, const T *restrict x)
+{
+    T lane[LANES] = { 0 }, sum = 0;
+    int64_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+        for (int i = 0; i < LANES; i++) {
+            lane[i] += x[j + i];
+        }
+    }
+    for (int i = 0; i < LANES; i++) {
+        sum += lane[i];
+    }
+    for (; j < n; j++) {
+        sum += x[j];
+    }
+    return sum;
+}
+
+static void NAME(forward_block)(const k_attention *p, int64_t slice, int64_t first, T *lse, T *scores)
+{
+    int64_t rows = p->l - first < BLOCK ? p->l - first : BLOCK, keys = NAME(keys_of)(p, first, rows);
+    NAME(scores)(p, slice, first, rows, keys, scores);
+    for (int64_t i = 0; i < rows; i++) {
+        T *row = scores + i * keys, max = NAME(largest)(keys, row);
+        NAME(exponentials)(keys, row, max);
+        T sum = NAME(total)(keys, row);
+        NAME(times)(keys, row, 1 / sum);
+        lse[slice * p->l + first + i] = max + (T)log((double)sum);
+    }
+    NAME(k_gemm)(1, rows, p->ev, keys, scores, keys, 1, NAME(at)(&p->v, slice, 0), p->v.rs, p->v.cs, 0,
+                 NAME(at)(&p->y, slice, first), p->y.rs, p->y.cs);
+}
+
+/* ds = p (dp - delta) scale, in place of dp; delta is the sum of p dp, which is that of y dy. */
+AG_MULTIVERSION static void NAME(score_gradients)(int64_t n, const T *restrict share, T *restrict dp, T delta, T scale)
+{
+    for (int64_t j = 0; j < n; j++) {
+        dp[j] = share[j] * (dp[j] - delta) * scale;
+    }
+}
+
+static void NAME(back_block)(const k_attention *p, int64_t slice, int64_t first, const T *lse, T *share)
+{
+    int64_t rows = p->l - first < BLOCK ? p->l - first : BLOCK, keys = NAME(keys_of)(p, first, rows);
+    T *dp = share + BLOCK * p->s;
+    const T *dy = NAME(at)(&p->dy, slice, first);
+    NAME(scores)(p, slice, first, rows, keys, share);
+    for (int64_t i = 0; i < rows; i++) {
+        NAME(exponentials)(keys, share + i * keys, lse[slice * p->l + first + i]);
+    }
+    if (p->dv.data != NULL) {
+        NAME(k_gemm)(1, keys, p->ev, rows, share, 1, keys, dy, p->dy.rs, p->dy.cs, 1, NAME(at)(&p->dv, slice, 0), p->dv.rs,
+                     p->dv.cs);
+    }
+    if (p->dq.data == NULL && p->dk.data == NULL) {
+        return;
+    }
+    NAME(k_gemm)(1, rows, keys, p->ev, dy, p->dy.rs, p->dy.cs, NAME(at)(&p->v, slice, 0), p->v.cs, p->v.rs, 0, dp, keys, 1);
+    for (int64_t i = 0; i < rows; i++) {
+        const T *y = NAME(at)(&p->y, slice, first + i), *g = dy + i * p->dy.rs;
+        T delta = 0;
+        for (int64_t j = 0; j < p->ev; j++) {
+            delta += y[j * p->y.cs] * g[j * p->dy.cs];
+        }
+        NAME(score_gradients)(keys, share + i * keys, dp + i * keys, delta, (T)p->scale);
+    }
+    if (p->dq.data != NULL) {
+        NAME(k_gemm)(1, rows, p->e, keys, dp, keys, 1, NAME(at)(&p->k, slice, 0), p->k.rs, p->k.cs, 0,
+                     NAME(at)(&p->dq, slice, first), p->dq.rs, p->dq.cs);
+    }
+    if (p->dk.data != NULL) {
+        NAME(k_gemm)(1, keys, p->e, rows, dp, 1, keys, NAME(at)(&p->q, slice, first), p->q.rs, p->q.cs, 1,
+                     NAME(at)(&p->dk, slice, 0), p->dk.rs, p->dk.cs);
+    }
+}
+
+#undef T
+#undef EXP
+#undef NAME

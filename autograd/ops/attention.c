@@ -1,0 +1,492 @@
+/*
+ * Scaled dot-product attention as one operation. Knows shapes; the blocks of queries are in kernels/attention.c.
+ *
+ * Note [Attention's ways back]
+ * A backward that is not recorded applies attention_input, which computes the scores of a block of queries at a time again. One
+ * that is recorded composes the attention anew of the library's operations and sweeps through these; they hold all scores.
+ */
+#include "attention.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "../internal.h"
+#include "../kernels/attention.h"
+#include "../kernels/kernels.h"
+#include "../samples.h"
+#include "common.h"
+#include "ops.h"
+
+enum { Q, K, V, MASK, Y, LSE, DY };
+
+struct attention_params {
+    double scale;
+    bool causal;
+    int64_t shift;
+    bool wants[3]; /* for attention_input: dq, dk, dv */
+};
+
+ag_attention_config ag_attention_defaults(void)
+{
+    return (ag_attention_config){ .made_by_defaults = OPS_MADE_BY_DEFAULTS, .scale = NAN };
+}
+
+/* ---- composed ----------------------------------------------------------------------------------------------------------- */
+
+static ag_tensor weights_of(ag_tensor q, ag_tensor k, ag_tensor mask, const struct attention_params *p)
+{
+    ag_tensor scores = ag_matmul(ag_mul_scalar(q, p->scale), ag_transpose(k, -2, -1));
+    if (!ag_is_none(mask)) {
+        bool bytes = ag_dtype_of(mask) == AG_UINT8;
+        scores = bytes ? ag_masked_fill(scores, ag_logical_not(mask), -INFINITY) : ag_add(scores, mask);
+    }
+    if (p->causal) {
+        ag_tensor seen = ag_tril(ag_ones(AG_SHAPE(ag_size(q, -2), ag_size(k, -2)), ag_dtype_of(q)), p->shift);
+        scores = ag_masked_fill(scores, ag_logical_not(seen), -INFINITY);
+    }
+    return ag_softmax(scores, -1);
+}
+
+/* ---- shapes ------------------------------------------------------------------------------------------------------------- */
+
+static bool leading_equal(const ag_array *a, const ag_array *b)
+{
+    bool equal = a->ndim == b->ndim;
+    for (int d = 0; equal && d < a->ndim - 2; d++) {
+        equal = a->size[d] == b->size[d];
+    }
+    return equal;
+}
+
+/* The shape (…,rows,columns) with the leading dimensions of `a`. */
+static ag_shape with_last(const ag_array *a, int64_t rows, int64_t columns)
+{
+    ag_shape s = ops_shape(a);
+    s.size[s.ndim - 2] = rows;
+    s.size[s.ndim - 1] = columns;
+    return s;
+}
+
+static bool mask_shape(ag_call *call, const ag_array *q, const ag_array *k)
+{
+    const ag_array *mask = ag_call_input(call, MASK);
+    char tm[AG_SHAPE_TEXT], ts[AG_SHAPE_TEXT];
+    if (mask == NULL) {
+        return true;
+    }
+    if (mask->dtype != AG_UINT8 && mask->dtype != q->dtype) {
+        return ag_call_fail(call, AG_ERROR_DTYPE, "the mask is %s, it must be uint8 or %s", ag_dtype_name(mask->dtype),
+                            ag_dtype_name(q->dtype));
+    }
+    ag_shape scores = with_last(q, q->size[q->ndim - 2], k->size[k->ndim - 2]);
+    int before = scores.ndim - mask->ndim;
+    bool fits = before >= 0;
+    for (int d = 0; fits && d < mask->ndim; d++) {
+        fits = mask->size[d] == 1 || mask->size[d] == scores.size[before + d];
+    }
+    return fits || ag_call_fail(call, AG_ERROR_SHAPE, "the mask %s does not broadcast to the scores %s", ops_text(mask, tm),
+                                ag_shape_format(scores, ts, sizeof(ts)));
+}
+
+static bool inputs_fit(ag_call *call)
+{
+    const ag_array *q = ag_call_input(call, Q), *k = ag_call_input(call, K), *v = ag_call_input(call, V);
+    char tq[AG_SHAPE_TEXT], tk[AG_SHAPE_TEXT], tv[AG_SHAPE_TEXT];
+    if (!ops_need_float(call, q) || !ops_need_same_dtype(call, q, k) || !ops_need_same_dtype(call, q, v)) {
+        return false;
+    }
+    bool fits = q->ndim >= 2 && leading_equal(q, k) && leading_equal(q, v) && q->size[q->ndim - 1] == k->size[k->ndim - 1] &&
+                k->size[k->ndim - 2] == v->size[v->ndim - 2];
+    if (!fits) {
+        return ag_call_fail(call, AG_ERROR_SHAPE, "query %s, key %s and value %s are not (…,l,e), (…,s,e) and (…,s,ev)",
+                            ops_text(q, tq), ops_text(k, tk), ops_text(v, tv));
+    }
+    return mask_shape(call, q, k);
+}
+
+static bool attention_shape(ag_call *call)
+{
+    if (!inputs_fit(call)) {
+        return false;
+    }
+    const ag_array *q = ag_call_input(call, Q), *v = ag_call_input(call, V);
+    int64_t l = q->size[q->ndim - 2];
+    ag_shape lse = ops_shape(q);
+    lse.ndim--;
+    return ag_call_output_like(call, 0, q->dtype, with_last(q, l, v->size[v->ndim - 1]), Q) &&
+           ag_call_output(call, 1, q->dtype, lse);
+}
+
+/* ---- what the kernel needs to know -------------------------------------------------------------------------------------- */
+
+static int64_t slices_of(const ag_array *q)
+{
+    int64_t n = 1;
+    for (int d = 0; d < q->ndim - 2; d++) {
+        n *= q->size[d];
+    }
+    return n;
+}
+
+/* `a` as a matrix for each slice of `q`; missing dimensions and those of length 1 are the same for all. Fills `offset`. */
+static k_matrix matrix_of(const ag_array *a, const ag_array *q, int64_t *offset)
+{
+    if (a == NULL || a->numel == 0) {
+        return (k_matrix){ .data = a == NULL ? NULL : a->data, .offset = offset };
+    }
+    int64_t stride[AG_MAX_DIMS], n = slices_of(q);
+    for (int d = 0; d < q->ndim; d++) {
+        int own = d - (q->ndim - a->ndim);
+        stride[d] = own < 0 || a->size[own] == 1 ? 0 : a->stride[own];
+    }
+    for (int64_t i = 0; i < n; i++) {
+        int64_t rest = i;
+        offset[i] = 0;
+        for (int d = q->ndim - 3; d >= 0; d--) {
+            offset[i] += rest % q->size[d] * stride[d];
+            rest /= q->size[d];
+        }
+    }
+    return (k_matrix){ .data = a->data, .offset = offset, .rs = stride[q->ndim - 2], .cs = stride[q->ndim - 1] };
+}
+
+/* The inputs of the call; `offset` has room for nine numbers a slice. */
+static k_attention problem_of(ag_call *call, int64_t *offset)
+{
+    const struct attention_params *p = ag_call_params(call);
+    const ag_array *q = ag_call_input(call, Q), *k = ag_call_input(call, K), *v = ag_call_input(call, V);
+    const ag_array *mask = ag_call_input(call, MASK);
+    int64_t n = slices_of(q);
+    return (k_attention){
+        .slices = n,
+        .l = q->size[q->ndim - 2],
+        .s = k->size[k->ndim - 2],
+        .e = q->size[q->ndim - 1],
+        .ev = v->size[v->ndim - 1],
+        .scale = p->scale,
+        .causal = p->causal,
+        .shift = p->shift,
+        .mask_bytes = mask != NULL && mask->dtype == AG_UINT8,
+        .q = matrix_of(q, q, offset),
+        .k = matrix_of(k, q, offset + n),
+        .v = matrix_of(v, q, offset + 2 * n),
+        .mask = matrix_of(mask, q, offset + 3 * n),
+    };
+}
+
+static int64_t *offsets_for(ag_call *call)
+{
+    return ag_call_work(call, (size_t)(9 * slices_of(ag_call_input(call, Q)) + 1) * sizeof(int64_t));
+}
+
+static bool attention_forward(ag_call *call)
+{
+    const ag_array *q = ag_call_input(call, Q), *y = ag_call_result(call, 0);
+    int threads = ag_call_threads(call);
+    int64_t *offset = offsets_for(call);
+    if (offset == NULL) {
+        return false;
+    }
+    k_attention problem = problem_of(call, offset);
+    problem.y = matrix_of(y, q, offset + 4 * problem.slices);
+    void *work = ag_call_work(call, k_attention_bytes(q->dtype, threads, &problem, false));
+    if (work != NULL) {
+        k_attention_forward(q->dtype, threads, &problem, ag_call_result(call, 1)->data, work);
+    }
+    return work != NULL;
+}
+
+/* ---- backward ----------------------------------------------------------------------------------------------------------- */
+
+static void attention_input(ag_sweep *s);
+
+static void attention_backward(ag_sweep *s)
+{
+    if (!ag_sweep_recording(s)) {
+        attention_input(s);
+        return;
+    }
+    const struct attention_params *p = ag_sweep_params(s);
+    ag_tensor q = ag_sweep_input(s, Q), k = ag_sweep_input(s, K), v = ag_sweep_input(s, V), dy = ag_sweep_grad(s, 0);
+    int64_t mark = ag_context_get()->nodes;
+    ag_tensor y = ag_matmul(weights_of(q, k, ag_sweep_input(s, MASK), p), v);
+    if (ag_error_code() == AG_OK) {
+        ag_sweep_through(s, y, dy, mark);
+    }
+}
+
+/* y = softmax(scale q k^T + mask) v;  with w the softmax and dw = dy v^T, ds = w (dw - sum of w dw):
+ *     dq = scale ds k          dk = scale ds^T q          dv = w^T dy */
+AG_OP(scaled_dot_product_attention) {
+    .size = sizeof(struct ag_op),
+    .name = "scaled_dot_product_attention",
+    .formula = "y = w v,  w = softmax(scale q k^T + mask)",
+    .derivative = "dq = scale ds k;  dk = scale ds^T q;  dv = w^T dy;  ds = w (dy v^T - sum of w dy v^T)",
+    .inputs = 4,
+    .outputs = 2,
+    .optional = AG_OPTIONAL(MASK),
+    .saves = AG_SAVE_INPUT(Q) | AG_SAVE_INPUT(K) | AG_SAVE_INPUT(V) | AG_SAVE_INPUT(MASK) | AG_SAVE_OUTPUT(0) | AG_SAVE_OUTPUT(1),
+    .params = sizeof(struct attention_params),
+    .orders = AG_ORDERS_ANY,
+    .shape = attention_shape,
+    .forward = attention_forward,
+    .backward = attention_backward,
+};
+
+/* ---- attention_input: see Note [Attention's ways back] ------------------------------------------------------------------ */
+
+static bool attention_input_shape(ag_call *call)
+{
+    const struct attention_params *p = ag_call_params(call);
+    if (!inputs_fit(call)) {
+        return false;
+    }
+    const ag_array *q = ag_call_input(call, Q), *v = ag_call_input(call, V);
+    ag_shape y = with_last(q, q->size[q->ndim - 2], v->size[v->ndim - 1]), lse = ops_shape(q);
+    lse.ndim--;
+    if (!ops_need_shape(call, Y, y) || !ops_need_shape(call, LSE, lse) || !ops_need_shape(call, DY, y)) {
+        return false;
+    }
+    for (int i = 0; i < 3; i++) {
+        const ag_array *a = ag_call_input(call, i);
+        bool declared = p->wants[i] ? ag_call_output_like(call, i, a->dtype, ops_shape(a), i)
+                                    : ag_call_output(call, i, a->dtype, AG_SHAPE(0));
+        if (!declared) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool attention_input_forward(ag_call *call)
+{
+    const struct attention_params *p = ag_call_params(call);
+    const ag_array *q = ag_call_input(call, Q);
+    int threads = ag_call_threads(call);
+    int64_t *offset = offsets_for(call);
+    const void *lse = ops_row_major(call, ag_call_input(call, LSE));
+    if (offset == NULL || lse == NULL) {
+        return false;
+    }
+    k_attention problem = problem_of(call, offset);
+    k_matrix *const gradients[] = { &problem.dq, &problem.dk, &problem.dv };
+    problem.y = matrix_of(ag_call_input(call, Y), q, offset + 4 * problem.slices);
+    problem.dy = matrix_of(ag_call_input(call, DY), q, offset + 5 * problem.slices);
+    for (int i = 0; i < 3; i++) {
+        const ag_array *a = ag_call_result(call, i);
+        if (p->wants[i] && a->numel > 0) {
+            *gradients[i] = matrix_of(a, q, offset + (6 + i) * problem.slices);
+            memset(a->data, 0, (size_t)a->numel * ag_dtype_size(a->dtype));
+        }
+    }
+    void *work = ag_call_work(call, k_attention_bytes(q->dtype, threads, &problem, true));
+    if (work != NULL) {
+        k_attention_back(q->dtype, threads, &problem, lse, work);
+    }
+    return work != NULL;
+}
+
+AG_OP(attention_input) {
+    .size = sizeof(struct ag_op),
+    .name = "attention_input",
+    .formula = "dq, dk, dv of scaled_dot_product_attention",
+    .inputs = 7,
+    .outputs = 3,
+    .optional = AG_OPTIONAL(MASK),
+    .params = sizeof(struct attention_params),
+    .shape = attention_input_shape,
+    .forward = attention_input_forward,
+};
+
+static void attention_input(ag_sweep *s)
+{
+    struct attention_params p = *(const struct attention_params *)ag_sweep_params(s);
+    ag_tensor in[7], out[3];
+    for (int i = 0; i < 4; i++) {
+        in[i] = ag_sweep_input(s, i);
+    }
+    for (int i = 0; i < 3; i++) {
+        p.wants[i] = ag_sweep_wants(s, i);
+    }
+    in[Y] = ag_sweep_output(s, 0);
+    in[LSE] = ag_sweep_output(s, 1);
+    in[DY] = ag_sweep_grad(s, 0);
+    ag_apply(ag_caller(), &op_attention_input, 7, in, &p, out);
+    for (int i = 0; i < 3; i++) {
+        if (p.wants[i]) {
+            ag_sweep_add(s, i, out[i]);
+        }
+    }
+}
+
+/* ---- the function ------------------------------------------------------------------------------------------------------- */
+
+static bool config_good(ag_place where, const ag_attention_config *c)
+{
+    const char *name = "ag_scaled_dot_product_attention";
+    if (c->made_by_defaults != OPS_MADE_BY_DEFAULTS) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: the config was not made by ag_attention_defaults()", name);
+    } else if (c->causal_shift < 0) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: causal_shift is %lld, it must be at least 0", name,
+                       (long long)c->causal_shift);
+    } else if (!(c->dropout >= 0 && c->dropout <= 1)) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: dropout is %g, it must be from 0 to 1", name, c->dropout);
+    } else if (c->dropout > 0 && c->rng == NULL) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: dropout needs a generator, and rng is NULL", name);
+    } else if (isinf(c->scale)) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: scale is %g", name, c->scale);
+    }
+    return ag_error_code() == AG_OK;
+}
+
+ag_tensor ag_scaled_dot_product_attention_at(ag_place where, ag_tensor q, ag_tensor k, ag_tensor v, ag_tensor mask,
+                                             ag_attention_config config, ag_tensor *weights)
+{
+    ag_tensor in[] = { q, k, v, mask }, out[2] = { AG_NIL, AG_NIL };
+    if (weights != NULL) {
+        *weights = AG_NIL;
+    }
+    if (ag_error_code() != AG_OK || !config_good(where, &config)) {
+        return AG_NIL;
+    }
+    ag_place before = ag_caller_set(where);
+    ag_shape shape = ag_is_alive(q) ? ag_shape_of(q) : AG_SHAPE_SCALAR;
+    int64_t e = shape.ndim > 0 ? shape.size[shape.ndim - 1] : 1;
+    struct attention_params p = {
+        .scale = isnan(config.scale) ? 1 / sqrt((double)(e > 0 ? e : 1)) : config.scale,
+        .causal = config.causal,
+        .shift = config.causal_shift < INT32_MAX ? config.causal_shift : INT32_MAX,
+    };
+    bool whole = weights != NULL || config.dropout > 0 || (ag_is_alive(mask) && ag_requires_grad(mask));
+    if (!whole) {
+        ag_apply(where, &op_scaled_dot_product_attention, 4, in, &p, out);
+        if (!ag_is_nil(out[0])) {
+            ag_release(out[1]);
+        }
+    } else {
+        ag_frame frame = ag_frame_begin();
+        ag_tensor w = weights_of(q, k, mask, &p);
+        if (config.dropout > 0) {
+            w = ag_dropout(w, config.dropout, config.rng);
+        }
+        out[0] = ag_matmul(w, v);
+        out[1] = w;
+        ag_frame_end_n(frame, weights != NULL ? 2 : 1, out);
+        if (weights != NULL) {
+            *weights = out[1];
+        }
+    }
+    ag_caller_set(before);
+    return out[0];
+}
+
+#ifdef WENGERT_SAMPLES
+static ag_tensor attend(ag_samples *s, ag_shape q, ag_shape k, ag_shape v, ag_tensor mask, bool causal, int64_t shift,
+                        ag_tensor *weights)
+{
+    ag_attention_config c = ag_attention_defaults();
+    c.causal = causal;
+    c.causal_shift = shift;
+    c.scale = 0.5;
+    ag_tensor tq = sample_float(s, "q", q), tk = sample_float(s, "k", k);
+    return ag_scaled_dot_product_attention(tq, tk, sample_float(s, "v", v), mask, c, weights);
+}
+
+AG_SAMPLES(scaled_dot_product_attention)
+{
+    SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1), -1) @ v") {
+        sample_result(s, attend(s, AG_SHAPE(2, 3), AG_SHAPE(4, 3), AG_SHAPE(4, 2), AG_NONE, false, 0, NULL));
+    }
+    SAMPLE("F.softmax(q @ k.transpose(-2, -1) / 2, -1) @ v  # heads") {
+        ag_tensor q = sample_float(s, "q", AG_SHAPE(2, 2, 3, 4)), k = sample_float(s, "k", AG_SHAPE(2, 2, 2, 4));
+        ag_tensor v = sample_float(s, "v", AG_SHAPE(2, 2, 2, 3));
+        sample_result(s, ag_scaled_dot_product_attention(q, k, v, AG_NONE, ag_attention_defaults(), NULL));
+    }
+    SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1) + torch.full((3, 3), -float('inf')).triu(1).to(q.dtype), -1) @ v") {
+        sample_result(s, attend(s, AG_SHAPE(2, 3, 2), AG_SHAPE(2, 3, 2), AG_SHAPE(2, 3, 2), AG_NONE, true, 0, NULL));
+    }
+    SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1) + torch.full((2, 5), -float('inf')).triu(3).to(q.dtype), -1) @ v") {
+        sample_result(s, attend(s, AG_SHAPE(2, 3), AG_SHAPE(5, 3), AG_SHAPE(5, 2), AG_NONE, true, 2, NULL));
+    }
+    SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1) + m, -1) @ v") {
+        ag_tensor m = sample_constant(s, "m", AG_SHAPE(2, 1, 4), -2, 2);
+        sample_result(s, attend(s, AG_SHAPE(2, 3, 2), AG_SHAPE(2, 4, 2), AG_SHAPE(2, 4, 3), m, false, 0, NULL));
+    }
+    SAMPLE("F.softmax((0.5 * q @ k.transpose(-2, -1)).masked_fill(torch.tensor([[1, 0, 0, 1], [0, 1, 1, 1], [1, 1, 0, 0]]) == 0, "
+           "-math.inf), -1) @ v") {
+        ag_tensor m = ag_from(AG_SHAPE(3, 4), AG_UINT8, (const uint8_t[]){ 1, 0, 0, 1, 0, 1, 1, 1, 1, 1, 0, 0 });
+        sample_result(s, attend(s, AG_SHAPE(2, 3, 2), AG_SHAPE(2, 4, 2), AG_SHAPE(2, 4, 3), m, false, 0, NULL));
+    }
+    SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1), -1) @ v  # several blocks") {
+        sample_result(s, attend(s, AG_SHAPE(67, 1), AG_SHAPE(3, 1), AG_SHAPE(3, 1), AG_NONE, false, 0, NULL));
+    }
+    SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1), -1) @ v  # no queries") {
+        sample_result(s, attend(s, AG_SHAPE(0, 2), AG_SHAPE(3, 2), AG_SHAPE(3, 2), AG_NONE, false, 0, NULL));
+    }
+    REFUSES("ag_scaled_dot_product_attention: query (2,3), key (4,2) and value (4,2) are not (…,l,e), (…,s,e) and (…,s,ev)") {
+        attend(s, AG_SHAPE(2, 3), AG_SHAPE(4, 2), AG_SHAPE(4, 2), AG_NONE, false, 0, NULL);
+    }
+    REFUSES("ag_scaled_dot_product_attention: query (2,2,3), key (1,4,3) and value (2,4,3) are not") {
+        attend(s, AG_SHAPE(2, 2, 3), AG_SHAPE(1, 4, 3), AG_SHAPE(2, 4, 3), AG_NONE, false, 0, NULL);
+    }
+    REFUSES("ag_scaled_dot_product_attention: the mask (4,2) does not broadcast to the scores (2,4)") {
+        ag_tensor m = sample_mask(s, "m", AG_SHAPE(4, 2));
+        attend(s, AG_SHAPE(2, 3), AG_SHAPE(4, 3), AG_SHAPE(4, 2), m, false, 0, NULL);
+    }
+    REFUSES("ag_scaled_dot_product_attention: the mask is int64, it must be uint8 or float64") {
+        ag_tensor m = ag_zeros(AG_SHAPE(2, 4), AG_INT64), q = ag_ones(AG_SHAPE(2, 3), AG_FLOAT64);
+        ag_tensor k = ag_ones(AG_SHAPE(4, 3), AG_FLOAT64);
+        ag_scaled_dot_product_attention(q, k, k, m, ag_attention_defaults(), NULL);
+    }
+    REFUSES("ag_scaled_dot_product_attention: causal_shift is -1, it must be at least 0") {
+        attend(s, AG_SHAPE(2, 3), AG_SHAPE(4, 3), AG_SHAPE(4, 2), AG_NONE, true, -1, NULL);
+    }
+    REFUSES("ag_scaled_dot_product_attention: dropout needs a generator, and rng is NULL") {
+        ag_attention_config c = ag_attention_defaults();
+        c.dropout = 0.5;
+        ag_tensor q = sample_float(s, "q", AG_SHAPE(2, 2));
+        ag_scaled_dot_product_attention(q, q, q, AG_NONE, c, NULL);
+    }
+    REFUSES("ag_scaled_dot_product_attention: needs a floating type, got int64") {
+        ag_tensor q = sample_int(s, "q", AG_SHAPE(2, 2), 0, 3);
+        ag_scaled_dot_product_attention(q, q, q, AG_NONE, ag_attention_defaults(), NULL);
+    }
+}
+
+AG_SAMPLES_OF_FUNCTION(attention_weights)
+{
+    SAMPLE("(lambda w: (w @ v, w))(F.softmax(0.5 * q @ k.transpose(-2, -1), -1))") {
+        ag_tensor w, y = attend(s, AG_SHAPE(2, 2, 3), AG_SHAPE(2, 4, 3), AG_SHAPE(2, 4, 2), AG_NONE, false, 0, &w);
+        sample_result(s, y);
+        sample_result(s, w);
+    }
+    SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1) + m, -1) @ v  # a mask that learns") {
+        ag_tensor m = sample_float(s, "m", AG_SHAPE(1, 4));
+        sample_result(s, attend(s, AG_SHAPE(2, 3), AG_SHAPE(4, 3), AG_SHAPE(4, 2), m, false, 0, NULL));
+    }
+}
+
+static void attention_input_sample(ag_samples *s, int64_t rows)
+{
+    struct attention_params p = { .scale = 1, .wants = { true, true, true } };
+    ag_tensor in[] = { sample_constant(s, "q", AG_SHAPE(3, 2), -2, 2), sample_constant(s, "k", AG_SHAPE(4, 2), -2, 2),
+                       sample_constant(s, "v", AG_SHAPE(4, 3), -2, 2), AG_NONE, sample_constant(s, "y", AG_SHAPE(3, 3), -2, 2),
+                       sample_constant(s, "n", AG_SHAPE(rows), -2, 2), sample_constant(s, "g", AG_SHAPE(3, 3), -2, 2) };
+    ag_tensor out[3];
+    ag_apply(ag_caller(), &op_attention_input, 7, in, &p, out);
+    for (int i = 0; i < 3; i++) {
+        sample_result(s, out[i]);
+    }
+}
+
+AG_SAMPLES(attention_input)
+{
+    SAMPLE("(lambda w: (lambda d: (d @ k, d.T @ q, w.T @ g))(w * (g @ v.T - (y * g).sum(1, True))))"
+           "(torch.exp(q @ k.T - n[:, None]))") {
+        attention_input_sample(s, 3);
+    }
+    REFUSES("ag_attention_input: input 5 is (2) and must be (3)") {
+        attention_input_sample(s, 2);
+    }
+}
+#endif
