@@ -417,7 +417,7 @@ json_t *ag_tape_document(ag_place where, const char *function, ag_tensor output)
 {
     struct document d = {.where = where, .function = function, .ok = true};
     d.ctx = ag_context_get();
-    const ag_value *v = d.ctx == NULL || ag_error_code() != AG_OK || ag_is_none(output) ? NULL : ag_resolve(where, function, output);
+    const ag_value *v = d.ctx == NULL || ag_error_code() != AG_OK || ag_is_none(output) ? NULL : ag_resolve_own(where, function, output);
     if (d.ctx == NULL || ag_error_code() != AG_OK) {
         return NULL;
     }

@@ -108,9 +108,9 @@ def plays(browser, path):
     check("the recorded numbers come back", abs(browser.evaluate("wengert.live.values[2][0]") - math.tanh(0.5)) < 1e-15)
 
     # Keys.
-    browser.evaluate("document.activeElement.blur()")
-    browser.key("Home")
+    browser.open(path)
     browser.key(" ")
+    check("the first play begins at the start", position(browser) == 0 or "forward" in text(browser, "where") and position(browser) < 3, position(browser))
     limit = time.monotonic() + 10
     while position(browser) < 6 and time.monotonic() < limit:
         time.sleep(0.1)
@@ -162,19 +162,32 @@ def agrees(browser, name, changes):
 
 
 def large(browser, path):
-    """2000 operations open and respond within a second, of the page's own time; the best of a few tries, as others use this machine."""
-    opening = answering = unfolding = 9e9
+    """2000 operations open and respond within a second. What counts is the time that the page's thread computes: how long it has
+    to wait for a processor on a busy machine says nothing about the page. The best of a few tries, as caches are shared, too."""
+    browser.call("Performance.enable", timeDomain="threadTicks")
+
+    def computed():
+        return next(m["value"] for m in browser.call("Performance.getMetrics")["metrics"] if m["name"] == "TaskDuration")
+
+    def took(work):
+        wall, before = time.monotonic(), computed()
+        work()
+        settle(browser)
+        after = computed()
+        return (after - before if after >= before else after), time.monotonic() - wall
+
+    ways = {"open": lambda: browser.open(path),
+            "respond": lambda: browser.evaluate("wengert.go(2500, true), wengert.actions.select('n700'), wengert.picture.draw(wengert.state)"),
+            "unfold": lambda: browser.evaluate("wengert.fold('nothing'), wengert.picture.draw(wengert.state)")}
+    best = {way: (9e9, 9e9) for way in ways}
     for _ in range(4):
-        browser.open(path)
-        opening = min(opening, browser.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart"))
-        answering = min(answering, browser.evaluate("(() => { const t = performance.now(); wengert.go(2500, true); wengert.actions.select('n700'); wengert.picture.draw(wengert.state); return performance.now() - t; })()"))
-        unfolding = min(unfolding, browser.evaluate("(() => { const t = performance.now(); wengert.fold('nothing'); wengert.picture.draw(wengert.state); return performance.now() - t; })()"))
-        if max(opening, answering, unfolding) < 1000:
+        for way, work in ways.items():
+            best[way] = min(best[way], took(work))
+        if max(cpu for cpu, wall in best.values()) < 1:
             break
-    print(f"2000 operations: opened in {opening:.0f} ms, answered in {answering:.0f} ms, unfolded in {unfolding:.0f} ms")
-    check("2000 operations open within a second", opening < 1000, opening)
-    check("2000 operations respond within a second", answering < 1000, answering)
-    check("2000 operations unfold within a second", unfolding < 1000, unfolding)
+    for way, (cpu, wall) in best.items():
+        print(f"2000 operations {way} in {1000 * cpu:.0f} ms of the page's thread, {1000 * wall:.0f} ms on the clock")
+        check(f"2000 operations {way} within a second", cpu < 1, cpu)
     check("all are boxes then", browser.evaluate("wengert.picture.graph.operations") == 2000)
     photograph(browser, "large-unfolded")
     browser.evaluate("wengert.fold('layers')")

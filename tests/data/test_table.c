@@ -65,8 +65,7 @@ START_TEST(line_ends_marks_and_quotes_do_not_matter)
         "a,b\n1,x\n2,y\n",
         "a,b\r\n1,x\r\n2,y\r\n",
         "a,b\r1,x\r2,y",
-        "\xef\xbb\xbf"
-        "a,b\n1,x\n2,y",
+        "\xef\xbb\xbf\x61,b\n1,x\n2,y", /* \x61: an a that does not belong to the byte before it */
         "\n\n\"a\",\"b\"\r\n\r\n\"1\",\"x\"\n\n2,\"y\"\n\n\n",
     };
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
