@@ -378,7 +378,7 @@ class Maker:
             self.frozen.update(inputs)  # the library saves these, PyTorch logarithms, and only what a gradient will read
         if name == "checkpoint" and not any(v[k].requires_grad for k in inputs):
             raise Skip
-        self.images = self.images or out.dim() == 4 and name in LAID_OUT
+        self.images = self.images or name in LAID_OUT
         k = inputs[0] if in_place else self.new()
         self.add("op", name, k, inputs, i, d)
         if not in_place and name in ("no_grad_tanh",):

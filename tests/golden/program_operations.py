@@ -55,7 +55,9 @@ ALONG = {
     "normalize": lambda x, d: F.normalize(x, 2, d), "unsqueeze": torch.unsqueeze, "squeeze": torch.squeeze,
     "glu": F.glu, "sort": lambda x, d: torch.sort(x, d)[0],
 }
-LAID_OUT = {"conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "pixel_shuffle", "batch_norm", "group_norm"}
+# Their results have channels last in the library.
+LAID_OUT = {"conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "pixel_shuffle", "batch_norm", "group_norm",
+            "conv1d", "max_pool1d"}
 IMAGES = {
     "conv2d": lambda x, w, i: F.conv2d(x, w, None, i[0], i[1], i[2]),
     "conv_transpose2d": lambda x, w, i: F.conv_transpose2d(x, w, None, i[0], i[1]),
