@@ -77,7 +77,7 @@ static ag_value *check_output(ag_place where, const char *function, ag_tensor ou
         return NULL;
     }
     const ag_context *ctx = ag_context_get();
-    ag_value *v = ag_resolve(where, function, output);
+    ag_value *v = ag_resolve_own(where, function, output);
     if (v == NULL || ctx == NULL) {
         return NULL;
     }
@@ -204,7 +204,7 @@ ag_error ag_grad_seen(ag_place where, ag_tensor output, int n, const ag_tensor *
     }
     ag_value *v = check_output(where, "ag_grad", output, &config);
     for (int i = 0; v != NULL && i < n; i++) {
-        ag_value *x = ag_resolve(where, "ag_grad", inputs[i]);
+        ag_value *x = ag_resolve_own(where, "ag_grad", inputs[i]);
         if (x != NULL && !x->requires_grad) {
             no_history(where, "ag_grad", x);
         }

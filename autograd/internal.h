@@ -295,6 +295,8 @@ bool ag_view_scatter_node(ag_context *ctx, ag_value *base, ag_value *x, ag_node 
 /* The value behind a readable handle; NULL after raising an error that says in `function`'s name what is wrong. */
 ag_value *ag_resolve(ag_place where, const char *function, ag_tensor t);
 ag_value *ag_resolve_failed(ag_place where, const char *function, ag_tensor t);
+/* The same for what has to be on this thread's tape, a leaf or kept. */
+ag_value *ag_resolve_own(ag_place where, const char *function, ag_tensor t);
 
 /* A header without storage, refs 1, visible 1, in the thread's table or among the persistent ones. NULL after raising. */
 ag_value *ag_value_new(ag_context *ctx, bool persistent);

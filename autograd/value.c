@@ -218,6 +218,17 @@ ag_value *ag_resolve(ag_place where, const char *function, ag_tensor t)
     return ag_resolve_failed(where, function, t);
 }
 
+ag_value *ag_resolve_own(ag_place where, const char *function, ag_tensor t)
+{
+    const ag_context *ctx = ag_context_get();
+    const ag_value *v = ag_is_nil(t) || ctx == NULL ? NULL : ag_peek(t);
+    if (AG_UNLIKELY(v != NULL && !v->persistent && ag_table_of(t) != ctx->table_index)) {
+        ag_error_raise(where, AG_ERROR_STATE, "%s: the tensor is a result of another thread, and not on this one's tape", function);
+        return NULL;
+    }
+    return ag_resolve(where, function, t);
+}
+
 /* ---- shape, bytes ------------------------------------------------------------------------------------------------------- */
 
 void ag_value_set_contiguous(ag_value *v)

@@ -3,9 +3,12 @@
  * metadata, numbers are tensors.
  *
  * Note [Checksum of a checkpoint]
- * The sum of one number for each value and for each piece of a tensor, which mixes a CRC-32 of the bytes with one of the name and
+ * The sum of one number for each value and for each piece of a tensor, which mixes a digest of the bytes with one of the name and
  * the piece's number. A sum has no order, so the pieces are read by all threads, and the order of a file's entries does not
  * matter. A cut, a changed bit, a value under another's name change it; it is no protection from people who mean it.
+ *
+ * The digest has four lanes of 64 bits, as XXH64 (Collet 2012): what a lane becomes is a bijection of the word that goes in, so that
+ * a changed word always changes it. It runs as fast as memory is read. A CRC-32 takes a third of the time that the disk does.
  */
 #include "data/checkpoint_file.h"
 
@@ -13,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "autograd/kernels/parallel.h"
 #include "autograd/storage.h"
@@ -33,9 +35,31 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 33;
 }
 
-static uint64_t crc(const void *bytes, size_t n)
+static uint64_t turn(uint64_t lane, uint64_t word)
 {
-    return crc32_z(0, bytes, n);
+    lane += word * UINT64_C(0xc2b2ae3d27d4eb4f);
+    return (lane << 31 | lane >> 33) * UINT64_C(0x9e3779b185ebca87);
+}
+
+/* Note [Checksum of a checkpoint] */
+static uint64_t digest(const void *bytes, size_t n)
+{
+    uint64_t lane[4] = { 1, 2, 3, 4 }, sum = n;
+    const unsigned char *at = bytes, *end = at + n;
+    for (; end - at >= 32; at += 32) {
+        uint64_t word[4];
+        memcpy(word, at, 32);
+        for (int k = 0; k < 4; k++) {
+            lane[k] = turn(lane[k], word[k]);
+        }
+    }
+    for (; at < end; at++) {
+        lane[0] = turn(lane[0], *at);
+    }
+    for (int k = 0; k < 4; k++) {
+        sum = mix(sum + lane[k]);
+    }
+    return sum;
 }
 
 static size_t entry_bytes(const ag_state_entry *e)
@@ -46,21 +70,21 @@ static size_t entry_bytes(const ag_state_entry *e)
 /* Of `n` bytes under a name, with a number for what they are. */
 static uint64_t sum_of(const char *name, uint64_t kind, const void *data, size_t n)
 {
-    uint64_t seed = mix(mix(crc(name, strlen(name))) + kind) + n, sum = mix(seed);
+    uint64_t seed = mix(mix(digest(name, strlen(name))) + kind) + n, sum = mix(seed);
     int64_t pieces = (int64_t)((n + PIECE - 1) / PIECE);
     uint64_t *each = pieces > 1 ? calloc((size_t)pieces, sizeof *each) : NULL;
     if (each == NULL) { /* few pieces, or no memory: one after the other */
         for (int64_t i = 0; i < pieces; i++) {
             size_t at = (size_t)i * PIECE, bytes = n - at < PIECE ? n - at : PIECE;
             sum += mix(seed + (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15) +
-                       crc((const char *)data + at, bytes));
+                       digest((const char *)data + at, bytes));
         }
         return sum;
     }
     K_PARALLEL_FOR(ag_threads(), (int64_t i = 0; i < pieces; i++), {
         size_t at = (size_t)i * PIECE, bytes = n - at < PIECE ? n - at : PIECE;
         each[i] = mix(seed + (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15) +
-                      crc((const char *)data + at, bytes));
+                      digest((const char *)data + at, bytes));
     });
     for (int64_t i = 0; i < pieces; i++) {
         sum += each[i];

@@ -102,10 +102,20 @@ static bool lists_parse(struct build *b)
            list_fits(b, "index", &b->index, true);
 }
 
-static bool add_part(struct build *b, const char *name, bool target)
+/* The same column in the table it is fitted on; -1 if there is none. Mostly it stands in the same place, which keeps tables of
+ * very many columns from taking the square of that. */
+static int64_t find_fitted(const struct build *b, int64_t at)
 {
-    const struct data_column *column = &b->table->column[data_table_find(b->table, name)];
-    int64_t in_fitted = data_table_find(b->fitted, name);
+    const char *name = b->table->column[at].name;
+    bool same = at < b->fitted->columns && strcmp(b->fitted->column[at].name, name) == 0;
+    return same ? at : data_table_find(b->fitted, name);
+}
+
+static bool add_part(struct build *b, int64_t at, bool target)
+{
+    const struct data_column *column = &b->table->column[at];
+    const char *name = column->name;
+    int64_t in_fitted = find_fitted(b, at);
     if (in_fitted < 0 || b->fitted->column[in_fitted].text != column->text) {
         ag_error_raise(b->where, AG_ERROR_VALUE,
                        "%s: %s: column \"%.80s\" %s in the table it is fitted on, %s", b->function,
@@ -174,12 +184,13 @@ static bool choose_columns(struct build *b)
                            b->table->path, b->x.word[w]);
             return false;
         }
-        good = words_have(&b->without, b->x.word[w]) || add_part(b, b->x.word[w], false);
+        good = words_have(&b->without, b->x.word[w]) ||
+               add_part(b, data_table_find(b->table, b->x.word[w]), false);
     }
     for (int64_t c = 0; c < b->table->columns && b->x.n == 0 && good; c++) {
         const char *name = b->table->column[c].name;
         if (!words_have(&b->y, name) && !words_have(&b->without, name)) {
-            good = add_part(b, name, false);
+            good = add_part(b, c, false);
         }
     }
     if (good && b->parts == 0) {
@@ -194,7 +205,7 @@ static bool choose_columns(struct build *b)
         return false;
     }
     for (int64_t w = 0; w < b->y.n && good; w++) {
-        good = add_part(b, b->y.word[w], true);
+        good = add_part(b, data_table_find(b->table, b->y.word[w]), true);
     }
     return good;
 }

@@ -17,6 +17,7 @@ import shlex
 import subprocess
 import sys
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from reference import all_functions, short  # noqa: E402
 

@@ -24,7 +24,8 @@ import sys
 import tempfile
 import time
 
-OTHER_TESTS = ["autograd_test_backward", "autograd_test_op", "autograd_test_stateful"]
+OTHER_TESTS = ["autograd_test_backward", "autograd_test_op", "autograd_test_stateful", "autograd_test_inplace",
+               "autograd_test_programs"]
 SECONDS = 120  # a program that takes longer hangs
 
 Fault = collections.namedtuple("Fault", "file function line kind start end new before after")

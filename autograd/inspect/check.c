@@ -147,8 +147,8 @@ ag_check_report ag_check_gradient_at(ag_place where, ag_tensor loss, ag_tensor x
         return report;
     }
     ag_context *ctx = ag_context_get();
-    ag_value *y = ctx == NULL || ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_check_gradient", loss);
-    ag_value *v = y == NULL ? NULL : ag_resolve(where, "ag_check_gradient", x);
+    ag_value *y = ctx == NULL || ag_error_code() != AG_OK ? NULL : ag_resolve_own(where, "ag_check_gradient", loss);
+    ag_value *v = y == NULL ? NULL : ag_resolve_own(where, "ag_check_gradient", x);
     if (v == NULL) {
         return report;
     }

@@ -424,7 +424,7 @@ static bool do_help(ag_debugger *d, int n, char **word)
 ag_debugger *ag_debugger_new_at(ag_place where, ag_tensor loss, FILE *out)
 {
     ag_context *ctx = ag_context_get();
-    const ag_value *v = ctx == NULL || ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_debugger_new", loss);
+    const ag_value *v = ctx == NULL || ag_error_code() != AG_OK ? NULL : ag_resolve_own(where, "ag_debugger_new", loss);
     if (v == NULL || !ag_stream_given(where, "ag_debugger_new", out)) {
         return &nil_debugger;
     }

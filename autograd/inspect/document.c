@@ -20,7 +20,8 @@ struct document {
     const char *function;
     ag_context *ctx;
     bool *wanted;
-    int64_t nodes; /* how many are wanted */
+    int64_t length; /* of the tape */
+    int64_t nodes;  /* how many are wanted */
     struct ag_content_limits limits;
     json_t **gradient; /* AG_OP_MAX_OUTPUTS for each node, found by a sweep of its own; else NULL */
     json_t **flow;     /* for each node: what its rule contributes to each input, likewise */
@@ -58,7 +59,7 @@ static int64_t leaf_of(struct document *d, const ag_value *v)
 
 static bool collect_leaves(struct document *d)
 {
-    for (int64_t k = 0; k < d->ctx->nodes; k++) {
+    for (int64_t k = 0; k < d->length; k++) {
         const ag_node *node = d->ctx->node[k];
         for (int i = 0; d->wanted[k] && i < node->inputs; i++) {
             const struct ag_node_input *input = &node->input[i];
@@ -129,8 +130,8 @@ static json_t *flows(struct document *d, ag_node *node, ag_value *const *dy)
 static void see(ag_node *node, void *user)
 {
     struct document *d = user;
-    if (!d->wanted[node->index] || ag_error_code() != AG_OK) {
-        return;
+    if (node->index >= d->length || !d->wanted[node->index] || ag_error_code() != AG_OK) {
+        return; /* behind the end: a checkpointed block that is being computed anew */
     }
     ag_value *dy[AG_OP_MAX_OUTPUTS];
     for (int i = 0; i < node->outputs; i++) {
@@ -181,7 +182,7 @@ static void sweep(struct document *d, ag_tensor loss)
 
 static bool any_gradient(const struct document *d)
 {
-    for (int64_t k = 0; k < d->ctx->nodes; k++) {
+    for (int64_t k = 0; k < d->length; k++) {
         for (int i = 0; d->wanted[k] && i < d->ctx->node[k]->outputs; i++) {
             if (ag_node_gradient(d->ctx->node[k], i) != NULL) {
                 return true;
@@ -196,7 +197,7 @@ static void find_gradients(struct document *d, ag_tensor loss)
     const ag_value *v = ag_is_none(loss) ? NULL : ag_peek(loss);
     bool possible = v != NULL && v->producer != NULL && v->requires_grad && v->numel == 1 && d->ctx->stepping == NULL &&
                     d->ctx->in_backward == 0 && !any_gradient(d);
-    for (int64_t k = 0; possible && k < d->ctx->nodes; k++) {
+    for (int64_t k = 0; possible && k < d->length; k++) {
         const ag_node *node = d->ctx->node[k];
         possible = !d->wanted[k] || (node->state == AG_NODE_LIVE && (node->op->backward == NULL || rule_can_be_asked(node)));
     }
@@ -205,7 +206,7 @@ static void find_gradients(struct document *d, ag_tensor loss)
         return;
     }
     /* What a backward left: what each rule has made of it. */
-    for (int64_t k = 0; k < d->ctx->nodes && ag_error_code() == AG_OK; k++) {
+    for (int64_t k = 0; k < d->length && ag_error_code() == AG_OK; k++) {
         ag_node *node = d->ctx->node[k];
         ag_value *dy[AG_OP_MAX_OUTPUTS] = {NULL};
         bool there = false;
@@ -376,7 +377,7 @@ static json_t *written(struct document *d, const ag_value *loss)
     }
     put(d, root, "loss", end);
     d->exact = d->nodes <= SMALL_TAPE;
-    for (int64_t k = 0; k < d->ctx->nodes; k++) {
+    for (int64_t k = 0; k < d->length; k++) {
         if (d->wanted[k]) {
             append(d, nodes, node_of(d, d->ctx->node[k]));
         }
@@ -397,10 +398,10 @@ int ag_document_digits(const json_t *document)
 
 static void let_go(struct document *d)
 {
-    for (int64_t i = 0; d->gradient != NULL && i < d->ctx->nodes * AG_OP_MAX_OUTPUTS; i++) {
+    for (int64_t i = 0; d->gradient != NULL && i < d->length * AG_OP_MAX_OUTPUTS; i++) {
         json_decref(d->gradient[i]);
     }
-    for (int64_t i = 0; d->flow != NULL && i < d->ctx->nodes; i++) {
+    for (int64_t i = 0; d->flow != NULL && i < d->length; i++) {
         json_decref(d->flow[i]);
     }
     for (int64_t i = 0; i < d->leaves; i++) {
@@ -416,17 +417,18 @@ json_t *ag_tape_document(ag_place where, const char *function, ag_tensor output)
 {
     struct document d = {.where = where, .function = function, .ok = true};
     d.ctx = ag_context_get();
-    const ag_value *v = d.ctx == NULL || ag_error_code() != AG_OK || ag_is_none(output) ? NULL : ag_resolve(where, function, output);
+    const ag_value *v = d.ctx == NULL || ag_error_code() != AG_OK || ag_is_none(output) ? NULL : ag_resolve_own(where, function, output);
     if (d.ctx == NULL || ag_error_code() != AG_OK) {
         return NULL;
     }
+    d.length = d.ctx->nodes;
     d.wanted = ag_tape_cone(where, function, d.ctx, v);
-    d.gradient = calloc((size_t)d.ctx->nodes * AG_OP_MAX_OUTPUTS + 1, sizeof(json_t *));
-    d.flow = calloc((size_t)d.ctx->nodes + 1, sizeof(json_t *));
+    d.gradient = calloc((size_t)d.length * AG_OP_MAX_OUTPUTS + 1, sizeof(json_t *));
+    d.flow = calloc((size_t)d.length + 1, sizeof(json_t *));
     json_t *root = NULL;
     d.ok = d.wanted != NULL && d.gradient != NULL && d.flow != NULL && collect_leaves(&d);
     if (d.ok) {
-        for (int64_t k = 0; k < d.ctx->nodes; k++) {
+        for (int64_t k = 0; k < d.length; k++) {
             d.nodes += d.wanted[k];
         }
         d.limits.numbers = d.nodes <= SMALL_TAPE ? SMALL_TENSOR : SMALL_TENSOR / 4;

@@ -472,8 +472,8 @@ ag_explanation ag_explain_at(ag_place where, FILE *stream, ag_tensor loss, ag_te
         return e.result;
     }
     e.ctx = ag_context_get();
-    ag_value *y = e.ctx == NULL || ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_explain", loss);
-    ag_value *v = y == NULL ? NULL : ag_resolve(where, "ag_explain", x);
+    ag_value *y = e.ctx == NULL || ag_error_code() != AG_OK ? NULL : ag_resolve_own(where, "ag_explain", loss);
+    ag_value *v = y == NULL ? NULL : ag_resolve_own(where, "ag_explain", x);
     if (v == NULL) {
         return e.result;
     }

@@ -189,7 +189,7 @@ static double dead_share(const ag_value *y, const double *derivative)
 ag_error ag_monitor_forward_at(ag_place where, ag_monitor *m, ag_tensor loss)
 {
     ag_context *ctx = ag_context_get();
-    const ag_value *v = ctx == NULL || ag_error_code() != AG_OK || m->nil ? NULL : ag_resolve(where, "ag_monitor_forward", loss);
+    const ag_value *v = ctx == NULL || ag_error_code() != AG_OK || m->nil ? NULL : ag_resolve_own(where, "ag_monitor_forward", loss);
     if (v == NULL || !room(m)) {
         return ag_error_code();
     }

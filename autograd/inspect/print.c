@@ -240,7 +240,7 @@ bool ag_totals_print(ag_place where, const char *function, FILE *stream, const a
 static ag_error print(ag_place where, const char *function, FILE *stream, const ag_print_config *config)
 {
     const ag_context *ctx = ag_context_get();
-    const ag_value *loss = ag_is_none(config->loss) || ctx == NULL ? NULL : ag_resolve(where, function, config->loss);
+    const ag_value *loss = ag_is_none(config->loss) || ctx == NULL ? NULL : ag_resolve_own(where, function, config->loss);
     if (ctx == NULL || ag_error_code() != AG_OK || !ag_stream_given(where, function, stream)) {
         return ag_error_code();
     }

@@ -14,7 +14,7 @@ static ag_replay nil_replay = {.nil = true};
 ag_replay *ag_replay_new_at(ag_place where, ag_tensor output)
 {
     ag_context *ctx = ag_context_get();
-    const ag_value *v = ctx == NULL || ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_replay_new", output);
+    const ag_value *v = ctx == NULL || ag_error_code() != AG_OK ? NULL : ag_resolve_own(where, "ag_replay_new", output);
     if (v == NULL) {
         return &nil_replay;
     }
@@ -208,7 +208,7 @@ ag_error ag_replay_set_at(ag_place where, ag_replay *r, ag_tensor t, ag_tensor v
     if (ag_error_code() != AG_OK || r->nil) {
         return ag_error_code();
     }
-    ag_value *v = ag_resolve(where, "ag_replay_set", t), *other = v == NULL ? NULL : ag_resolve(where, "ag_replay_set", value);
+    ag_value *v = ag_resolve_own(where, "ag_replay_set", t), *other = v == NULL ? NULL : ag_resolve_own(where, "ag_replay_set", value);
     char a[AG_SHAPE_TEXT], b[AG_SHAPE_TEXT];
     if (other == NULL) {
         return ag_error_code();

@@ -260,7 +260,7 @@ static int64_t last_use(const ag_context *ctx, const ag_value *leaf, int64_t fro
 
 int64_t ag_stepper_to_at(ag_place where, ag_stepper *s, ag_tensor t)
 {
-    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve(where, "ag_stepper_to", t);
+    const ag_value *v = ag_error_code() != AG_OK ? NULL : ag_resolve_own(where, "ag_stepper_to", t);
     const ag_node *node = standing(s);
     if (v == NULL || node == NULL) {
         return ag_stepper_node(s);

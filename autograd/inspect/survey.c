@@ -150,10 +150,6 @@ const char *ag_place_text(ag_place where, char *text, size_t bytes)
 /* Tape order is topological order, so one pass downwards finds all that the first node depends on. */
 bool *ag_tape_cone(ag_place where, const char *function, const ag_context *ctx, const ag_value *output)
 {
-    if (output != NULL && !output->persistent && ag_table_of(ag_handle(output)) != ctx->table_index) {
-        ag_error_raise(where, AG_ERROR_STATE, "%s: the tensor is a result of another thread and not on this tape", function);
-        return NULL;
-    }
     bool *wanted = calloc((size_t)ctx->nodes + 1, sizeof(*wanted));
     if (wanted == NULL) {
         ag_error_raise(where, AG_ERROR_MEMORY, "%s: out of memory", function);

@@ -197,13 +197,12 @@ static void prod_backward(ag_sweep *s)
 {
     const struct along *p = ag_sweep_params(s);
     ag_tensor x = ag_sweep_input(s, 0), dy = ag_sweep_grad(s, 0);
-    if (ag_error_code() != AG_OK || ag_ndim(x) == 0) {
-        ag_sweep_add(s, 0, dy);
+    if (ag_error_code() != AG_OK) {
         return;
     }
     int dim = p->dim < 0 ? p->dim + ag_ndim(x) : p->dim;
     if (ag_size(x, dim) == 0) {
-        ag_sweep_add(s, 0, ag_zeros_like(x));
+        ag_sweep_zero(s, 0);
         return;
     }
     ag_dims dims = AG_DIMS(dim);
@@ -309,6 +308,10 @@ AG_SAMPLES(cumprod)
     }
     SAMPLE("torch.cumprod(a, 0)  # nothing") {
         sample_result(s, ag_cumprod(sample_float(s, "a", AG_SHAPE(0, 3)), 0));
+    }
+    SAMPLE("torch.cumprod(a, 0)  # of zeros") {
+        const double zeros[] = {0, 0, 0};
+        sample_result(s, ag_cumprod(sample_values(s, "a", AG_SHAPE(3), zeros), 0));
     }
     REFUSES("ag_cumprod: dimension -3 is out of range for (3,4)") {
         ag_cumprod(sample_float(s, "a", AG_SHAPE(3, 4)), -3);

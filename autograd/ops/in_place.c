@@ -24,7 +24,7 @@ UNARY_LOOP(fill_u8, uint8_t, uint8_t, struct fill_params, ((void)x, c->value))
 
 static void fill_backward(ag_sweep *s)
 {
-    ag_sweep_add(s, 0, ag_zeros_like(ag_sweep_grad(s, 0)));
+    ag_sweep_zero(s, 0);
 }
 
 AG_OP(fill){ELEMENTWISE(fill, 1, AG_SAVE_NOTHING), .params = sizeof(struct fill_params), .chosen = true, .numbers = "c", .formula = "y = c",
@@ -120,9 +120,7 @@ static bool copy_forward(ag_call *call)
 static void copy_backward(ag_sweep *s)
 {
     ag_tensor dy = ag_sweep_grad(s, 0);
-    if (ag_sweep_wants(s, 0)) {
-        ag_sweep_add(s, 0, ag_zeros_like(dy));
-    }
+    ag_sweep_zero(s, 0);
     if (ag_sweep_wants(s, 1)) {
         ag_sweep_add(s, 1, ag_cast(dy, ag_sweep_dtype(s, 1)));
     }

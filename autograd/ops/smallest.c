@@ -517,6 +517,8 @@ AG_SAMPLES_OF_FUNCTION(smallest_layers)
     SCALAR("ag_rms_norm: ", ag_rms_norm(x, AG_SHAPE(1), AG_NONE, 1e-5))
     SCALAR("ag_group_norm: ", ag_group_norm(x, 1, AG_NONE, AG_NONE, 1e-5))
     SCALAR("ag_instance_norm: ", ag_instance_norm(x, AG_NONE, AG_NONE, AG_NONE, AG_NONE, ag_instance_norm_defaults()))
+    SCALAR("ag_scaled_dot_product_attention: query (), key () and value () are not",
+           ag_scaled_dot_product_attention(x, x, x, AG_NONE, ag_attention_defaults(), NULL))
     BOTH("torch.outer(x, x)", AG_SHAPE(1), AG_SHAPE(0), ag_outer(x, x))
     SCALAR("ag_outer: ", ag_outer(x, x))
     BOTH("torch.dot(x, x)", AG_SHAPE(1), AG_SHAPE(0), ag_dot(x, x))

@@ -13,7 +13,7 @@ ag_tensor ravine(const struct surface *s, ag_tensor x, ag_tensor y)
     return ag_mul_scalar(ag_add(ag_square(x), ag_mul_scalar(ag_square(y), s->steep)), 0.5);
 }
 
-/* The same, turned by 30 degrees: neither axis leads along it. */
+/* The same, turned by 30 degrees: neither axis leads along it. Its start is that of the ravine, turned as well. */
 static ag_tensor turned(const struct surface *s, ag_tensor x, ag_tensor y)
 {
     static const double c = 0.86602540378443865, sine = 0.5;
@@ -85,7 +85,7 @@ static ag_tensor hollows(const struct surface *s, ag_tensor x, ag_tensor y)
 
 const struct surface surfaces[SURFACES] = {
     [RAVINE] = { "ravine", "ravine", ravine, 0, { -9, 1.5 }, -10, 4, -2.2, 2.2, 50 },
-    [TURNED] = { "turned ravine", "turned", turned, 0, { -8, -3 }, -10, 4, -6, 3, 50 },
+    [TURNED] = { "turned ravine", "turned", turned, 0, { -8.544228634059948, -3.200961894323342 }, -10, 4, -6, 3, 50 },
     [SADDLE] = { "saddle", "saddle", saddle, -1, { -1.8, 0.001 }, -2.2, 2.2, -2, 2, 0 },
     [PLATEAU] = { "plateau", "plateau", plateau, 0, { -2.9, 2.2 }, -3.5, 2, -2, 3, 0 },
     [HOLLOWS] = { "hollows", "hollows", hollows, 0, { -2.6, 1.8 }, -3.2, 1.6, -1.4, 2.4, 0 },

@@ -19,9 +19,9 @@ struct course {
     double rate;
     int looks;
     double steps[LOOKS], passes[LOOKS], seconds[LOOKS], above[LOOKS];
-    double seconds_a_step;
-    double floor;    /* mean over the last fifth of all steps: where it stays */
-    int64_t reached; /* the first step seen at which it was at most the goal; -1: never */
+    double seconds_a_step; /* in the fastest epoch */
+    double floor;          /* mean over the last fifth of all steps: where it stays */
+    int64_t reached;       /* the first step seen at which it was at most the goal; -1: never */
     double reached_epochs, reached_seconds;
 };
 
@@ -47,10 +47,11 @@ static bool train_with(const struct lesson *l, data_set *set, const struct probl
     c->looks = 0;
     c->reached = -1;
     c->reached_epochs = c->reached_seconds = NAN;
+    c->seconds_a_step = INFINITY;
     for (int epoch = 0; good && epoch < c->epochs; epoch++) {
         data_batch batch;
         data_loader_rewind(houses);
-        double begun = progress_clock();
+        double begun = progress_clock(), before = seconds;
         while (data_loader_next(houses, &batch)) {
             ag_begin(&step);
             ag_tensor loss = line_loss(line, batch.x, batch.y);
@@ -91,8 +92,9 @@ static bool train_with(const struct lesson *l, data_set *set, const struct probl
             begun = progress_clock();
         }
         seconds += progress_clock() - begun;
+        c->seconds_a_step =
+            fmin(c->seconds_a_step, (seconds - before) / (double)data_loader_batches(houses));
     }
-    c->seconds_a_step = seconds / (double)steps;
     c->floor = floors > 0 ? floor_sum / (double)floors : c->above[c->looks - 1];
     ag_end(&step);
     optim_free(opt);

@@ -65,7 +65,7 @@ class Browser:
         data = json.dumps(message).encode() + b"\0"
         while data:
             data = data[os.write(self.writer, data):]
-        limit = time.monotonic() + 40
+        limit = time.monotonic() + 90
         while True:
             answer = self.read(limit)
             if answer.get("id") == self.count:
@@ -75,7 +75,7 @@ class Browser:
             self.events.append(answer)
 
     def wait(self, method):
-        limit = time.monotonic() + 40
+        limit = time.monotonic() + 90
         while True:
             for i, event in enumerate(self.events):
                 if event.get("method") == method:

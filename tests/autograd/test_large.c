@@ -69,7 +69,7 @@ typedef ag_tensor (*operation)(const ag_tensor *in);
 static void same_bits(operation f, int n, ag_tensor *in)
 {
     uint64_t first[5] = { 0 };
-    for (int threads = 1; threads <= 3; threads++) {
+    for (int threads = 1; threads <= 4; threads++) {
         ag_set_threads(threads);
         ag_scope scope = { 0 };
         ag_begin(&scope);

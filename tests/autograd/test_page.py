@@ -66,6 +66,11 @@ def plays(browser, path):
     colours = browser.evaluate("""(() => { const c = wengert.picture.canvas, d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, s = new Set();
         for (let i = 0; i < d.length; i += 4) { s.add(d[i] << 16 | d[i + 1] << 8 | d[i + 2]); } return s.size; })()""")
     check("the graph is drawn", colours > 30, colours)
+    pixels = browser.evaluate("""wengert.picture.graph.boxes.filter(b => b.kind === 'node').map(b => [1, -1].map(side => {
+        const [x, y] = wengert.picture.toScreen(b.x + side * (b.w / 2 - 3), b.y + b.h / 2 - 10), [out, low] = wengert.picture.toScreen(b.x, b.y + b.h / 2 + 12);
+        const g = wengert.picture.canvas.getContext('2d'), at = (px, py) => Array.from(g.getImageData(px, py, 1, 1).data.slice(0, 3)).join();
+        return at(x, y) + ' ' + at(out, low); }))""")
+    check("each box is drawn where it is", all(p == "255,255,255 246,245,241" for pair in pixels for p in pair), pixels)
     check("the page opens where forward ends", position(browser) == 3 and "forward 3 of 3" in text(browser, "where"), text(browser, "where"))
 
     # The slider, with keys and with the mouse.
@@ -103,9 +108,9 @@ def plays(browser, path):
     check("the recorded numbers come back", abs(browser.evaluate("wengert.live.values[2][0]") - math.tanh(0.5)) < 1e-15)
 
     # Keys.
-    browser.evaluate("document.activeElement.blur()")
-    browser.key("Home")
+    browser.open(path)
     browser.key(" ")
+    check("the first play begins at the start", position(browser) == 0 or "forward" in text(browser, "where") and position(browser) < 3, position(browser))
     limit = time.monotonic() + 10
     while position(browser) < 6 and time.monotonic() < limit:
         time.sleep(0.1)
@@ -157,19 +162,32 @@ def agrees(browser, name, changes):
 
 
 def large(browser, path):
-    """2000 operations open and respond within a second, of the page's own time; the best of a few tries, as others use this machine."""
-    opening = answering = unfolding = 9e9
+    """2000 operations open and respond within a second. What counts is the time that the page's thread computes: how long it has
+    to wait for a processor on a busy machine says nothing about the page. The best of a few tries, as caches are shared, too."""
+    browser.call("Performance.enable", timeDomain="threadTicks")
+
+    def computed():
+        return next(m["value"] for m in browser.call("Performance.getMetrics")["metrics"] if m["name"] == "TaskDuration")
+
+    def took(work):
+        wall, before = time.monotonic(), computed()
+        work()
+        settle(browser)
+        after = computed()
+        return (after - before if after >= before else after), time.monotonic() - wall
+
+    ways = {"open": lambda: browser.open(path),
+            "respond": lambda: browser.evaluate("wengert.go(2500, true), wengert.actions.select('n700'), wengert.picture.draw(wengert.state)"),
+            "unfold": lambda: browser.evaluate("wengert.fold('nothing'), wengert.picture.draw(wengert.state)")}
+    best = {way: (9e9, 9e9) for way in ways}
     for _ in range(4):
-        browser.open(path)
-        opening = min(opening, browser.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart"))
-        answering = min(answering, browser.evaluate("(() => { const t = performance.now(); wengert.go(2500, true); wengert.actions.select('n700'); wengert.picture.draw(wengert.state); return performance.now() - t; })()"))
-        unfolding = min(unfolding, browser.evaluate("(() => { const t = performance.now(); wengert.fold('nothing'); wengert.picture.draw(wengert.state); return performance.now() - t; })()"))
-        if max(opening, answering, unfolding) < 1000:
+        for way, work in ways.items():
+            best[way] = min(best[way], took(work))
+        if max(cpu for cpu, wall in best.values()) < 1:
             break
-    print(f"2000 operations: opened in {opening:.0f} ms, answered in {answering:.0f} ms, unfolded in {unfolding:.0f} ms")
-    check("2000 operations open within a second", opening < 1000, opening)
-    check("2000 operations respond within a second", answering < 1000, answering)
-    check("2000 operations unfold within a second", unfolding < 1000, unfolding)
+    for way, (cpu, wall) in best.items():
+        print(f"2000 operations {way} in {1000 * cpu:.0f} ms of the page's thread, {1000 * wall:.0f} ms on the clock")
+        check(f"2000 operations {way} within a second", cpu < 1, cpu)
     check("all are boxes then", browser.evaluate("wengert.picture.graph.operations") == 2000)
     photograph(browser, "large-unfolded")
     browser.evaluate("wengert.fold('layers')")
@@ -182,6 +200,10 @@ def folded(browser, path):
     check("an LSTM over 20 steps takes less than a megabyte", os.path.getsize(path) < 1000000, os.path.getsize(path))
     browser.open(path)
     check("it is folded by time steps", browser.evaluate("[wengert.state.folding, wengert.tape.steps.count].join()") == "time steps,20")
+    browser.key(" ")
+    check("it plays from the start, faster than a short one", browser.evaluate("wengert.state.playing !== null && document.getElementById('speed').value === '60'")
+          and position(browser) < 323, position(browser))
+    browser.key(" ")
     each = browser.evaluate("Array.from({length: 20}, (_, s) => wengert.tape.stepOf.filter(x => x === s).length)")
     check("each step has its 16 operations", each == [16] * 20, each)
     browser.evaluate("wengert.go(480, false)")
@@ -216,6 +238,13 @@ def bad_input(browser, folder):
     check("NaN and infinity are shown", "NaN" in text(browser, "panel") and "−∞" in text(browser, "panel"), text(browser, "panel"))
     photograph(browser, "spoiled")
     browser.open(os.path.join(folder, "released.html"))
+    released = browser.evaluate("wengert.tape.nodes.find(n => n.outputs[0].value === 'released').node")
+    browser.evaluate(f"wengert.go(wengert.tape.length, false), wengert.actions.select('n{released}')")
+    check("released values are said to be", "Released" in text(browser, "panel") and "ag_retain_tape" in text(browser, "panel"), text(browser, "panel"))
+    check("and have a gradient all the same", browser.evaluate(f"typeof wengert.tape.nodes[{released}].outputs[0].gradient") == "object")
+    check("such a page is not live, and says why", not browser.evaluate("wengert.live.possible") and browser.evaluate("wengert.live.why") != "")
+    photograph(browser, "released")
+    browser.open(os.path.join(folder, "freed.html"))
     browser.evaluate("wengert.actions.select('n3')")
     check("freed nodes are said to be", "freed" in text(browser, "panel"), text(browser, "panel"))
 

@@ -2,7 +2,7 @@
  * How fast weights are brought to the disk: a state of float32 tensors is saved as a file, and dd writes as many bytes beside it
  * with conv=fsync, in turns. Prints the median of each in MB/s and the median of the paired ratios.
  *
- *     bench_save [--megabytes N] [--rounds N] [--format safetensors|npy|npz] FOLDER
+ *     bench_save [--megabytes N] [--rounds N] [--format safetensors|npy|npz|checkpoint] FOLDER
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +51,26 @@ static ag_list *state_of(int count, int64_t each)
     return list;
 }
 
+static void list_visit(void *object, ag_state_visitor *v)
+{
+    ag_list *list = object;
+    for (int64_t i = 0; i < ag_list_count(list); i++) {
+        ag_state_tensor(v, ag_list_name(list, i), ag_list_tensor(list, i));
+    }
+}
+
+static const ag_stateful_type list_type = { sizeof(ag_stateful_type), "list", list_visit };
+
+/* As the only checkpoint of a run that begins. */
+static bool save_checkpoint(const char *folder, ag_list *state)
+{
+    data_checkpoint *c = data_checkpoint_new(folder, data_checkpoint_defaults());
+    data_checkpoint_add(c, "state", ag_stateful_make(&list_type, state));
+    data_checkpoint_save(c);
+    data_checkpoint_free(c);
+    return ag_error_code() == AG_OK;
+}
+
 int main(int argc, char **argv)
 {
     int megabytes = 256, rounds = 7;
@@ -67,13 +87,19 @@ int main(int argc, char **argv)
         }
     }
     if (folder == NULL || strchr(folder, '\'') != NULL || megabytes < 1 || rounds < 1 || rounds > MOST_ROUNDS) {
-        fprintf(stderr, "usage: bench_save [--megabytes N] [--rounds N] [--format safetensors|npy|npz] FOLDER\n");
+        fprintf(stderr, "usage: bench_save [--megabytes N] [--rounds N] [--format safetensors|npy|npz|checkpoint] FOLDER\n");
         return 2;
     }
-    bool one = strcmp(format, "npy") == 0;
+    bool one = strcmp(format, "npy") == 0, run = strcmp(format, "checkpoint") == 0;
     ag_list *state = state_of(one ? 1 : megabytes, (int64_t)(one ? megabytes : 1) * TENSOR / 4);
     char path[1024], beside[1024], command[2048];
-    snprintf(path, sizeof(path), "%s/bench_save.%s", folder, format);
+    char run_folder[900];
+    snprintf(run_folder, sizeof(run_folder), "%.800s/bench_save.run", folder);
+    if (run) {
+        snprintf(path, sizeof(path), "%s/checkpoint-00000001.safetensors", run_folder);
+    } else {
+        snprintf(path, sizeof(path), "%.800s/bench_save.%s", folder, format);
+    }
     snprintf(beside, sizeof(beside), "%s/bench_save.dd", folder);
     snprintf(command, sizeof(command), "dd if=/dev/zero of='%s' bs=1M count=%d conv=fsync 2>/dev/null", beside, megabytes);
     double save[MOST_ROUNDS], dd[MOST_ROUNDS], ratio[MOST_ROUNDS];
@@ -83,13 +109,16 @@ int main(int argc, char **argv)
             bool ours = (turn + round) % 2 == 0;
             remove(ours ? path : beside);
             double begin = now();
-            good = ours ? data_tensors_save(path, state) == AG_OK : system(command) == 0;
+            good = !ours ? system(command) == 0
+                   : run ? save_checkpoint(run_folder, state)
+                         : data_tensors_save(path, state) == AG_OK;
             *(ours ? &save[round] : &dd[round]) = megabytes * (TENSOR / 1e6) / (now() - begin);
         }
         ratio[round] = save[round] / dd[round];
     }
     remove(path);
     remove(beside);
+    remove(run_folder);
     if (good) {
         printf("%d MB as %s: saving %.0f MB/s, dd conv=fsync %.0f MB/s, ratio %.2f (median of %d pairs)\n", megabytes, format,
                median(save, rounds), median(dd, rounds), median(ratio, rounds), rounds);

@@ -75,11 +75,12 @@ same_as_whole() {
 goes_on() {
     local name=$1 program=$programs/$1 one=() two=() json=() says="resumed from run/" state
     shift
-    if "$program" --help | grep -q -e --threads; then
+    "$program" --help >help
+    if grep -q -e --threads help; then
         one=(--threads 1)
         two=(--threads 2)
     fi
-    if "$program" --help | grep -q -e --json; then
+    if grep -q -e --json help; then
         json=(--json whole.json)
     fi
     case $name in

@@ -287,6 +287,13 @@ class Picture {
             g.font = '11px system-ui, sans-serif';
             g.fillStyle = palette.muted;
             g.fillText(`${b.nodes.length} operations`, left, y + 31);
+            const last = b.nodes[b.nodes.length - 1], gradient = p.gradient('node', last);
+            if (gradient !== null) { // of what it hands on: so one sees it shrink from step to step
+                g.textAlign = 'right';
+                g.fillStyle = palette['gradient-plus'];
+                g.fillText(`‖${show(gradient.content.norm, 2)}‖`, left + width, y + 31);
+                g.textAlign = 'left';
+            }
             this.bar(g, left, y + 43, width, done / b.nodes.length, palette['value-plus']);
             if (passed > 0) {
                 this.bar(g, left, y + 53, width, back / passed, palette['gradient-plus']);

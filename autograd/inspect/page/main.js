@@ -4,7 +4,7 @@ function start() {
     const $ = id => document.getElementById(id);
     const tape = readTape(JSON.parse($('tape').textContent)), live = makeLive(tape), player = new Player(tape);
     const picture = new Picture($('graph'), tape, player);
-    const state = { folding: foldingFor(tape), open: new Set(), selected: null, found: null, hits: [], hit: -1, playing: null, list: false };
+    const state = { folding: foldingFor(tape), open: new Set(), selected: null, found: null, hits: [], hit: -1, playing: null, list: false, fresh: true };
     let dirty = false;
 
     // ---- drawing -------------------------------------------------------------------------------------------------------------
@@ -158,6 +158,7 @@ function start() {
     }
 
     function go(position, follow) {
+        state.fresh = false;
         player.position = Math.min(tape.length, Math.max(0, position));
         $('slider').value = player.position;
         $('slider').setAttribute('aria-valuetext', player.phase === 'start' ? 'start' : `${player.phase}, operation ${tape.nodes[player.current].node}`);
@@ -181,7 +182,7 @@ function start() {
         clearInterval(state.playing);
         state.playing = null;
         if (on) {
-            if (player.position >= tape.length) {
+            if (player.position >= tape.length || state.fresh) { // the page opens with all values, but plays from the start
                 go(0, true);
             }
             const speed = Number($('speed').value), pause = Math.max(16, 1000 / speed), by = Math.max(1, Math.round(speed * pause / 1000));
@@ -350,6 +351,7 @@ function start() {
         }
     });
 
+    $('speed').value = tape.length <= 60 ? '3' : tape.length <= 300 ? '10' : '60'; // about half a minute for all of it
     $('slider').max = tape.length;
     $('slider').addEventListener('input', () => go(Number($('slider').value), true));
     $('slider').style.setProperty('--turn', `${100 * tape.nodes.length / Math.max(1, tape.length)}%`);
@@ -384,6 +386,7 @@ function start() {
     picture.fit();
     $('live').hidden = !live.possible;
     go(tape.loss !== null ? tape.nodes.length : 0, false);
+    state.fresh = true;
     panel.show(null);
     picture.draw(state);
 
