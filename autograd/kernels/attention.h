@@ -29,9 +29,8 @@ typedef struct k_attention {
 
 /* Working memory for `threads` threads. */
 size_t k_attention_bytes(ag_dtype dtype, int threads, const k_attention *p, bool back);
-/* y; lse (slices,l) = log of the sum of e^score, for the way back. */
-void k_attention_forward(ag_dtype dtype, int threads, const k_attention *p, void *lse, void *work);
+void k_attention_forward(ag_dtype dtype, int threads, const k_attention *p, void *work); /* y */
 /* dq, dk, dv; the scores are computed again. dk and dv are 0 before. */
-void k_attention_back(ag_dtype dtype, int threads, const k_attention *p, const void *lse, void *work);
+void k_attention_back(ag_dtype dtype, int threads, const k_attention *p, void *work);
 
 #endif

@@ -110,38 +110,53 @@ AG_MULTIVERSION static T NAME(total)(int64_t n, const T *restrict x)
     return sum;
 }
 
-static void NAME(forward_block)(const k_attention *p, int64_t slice, int64_t first, T *lse, T *scores)
+/* The softmax of the scores of a block of queries. */
+static void NAME(shares)(const k_attention *p, int64_t slice, int64_t first, int64_t rows, int64_t keys, T *scores)
 {
-    int64_t rows = p->l - first < BLOCK ? p->l - first : BLOCK, keys = NAME(keys_of)(p, first, rows);
     NAME(scores)(p, slice, first, rows, keys, scores);
     for (int64_t i = 0; i < rows; i++) {
-        T *row = scores + i * keys, max = NAME(largest)(keys, row);
-        NAME(exponentials)(keys, row, max);
-        T sum = NAME(total)(keys, row);
-        NAME(times)(keys, row, 1 / sum);
-        lse[slice * p->l + first + i] = max + (T)log((double)sum);
+        T *row = scores + i * keys;
+        NAME(exponentials)(keys, row, NAME(largest)(keys, row));
+        NAME(times)(keys, row, 1 / NAME(total)(keys, row));
     }
+}
+
+static void NAME(forward_block)(const k_attention *p, int64_t slice, int64_t first, T *scores)
+{
+    int64_t rows = p->l - first < BLOCK ? p->l - first : BLOCK, keys = NAME(keys_of)(p, first, rows);
+    NAME(shares)(p, slice, first, rows, keys, scores);
     NAME(k_gemm)(1, rows, p->ev, keys, scores, keys, 1, NAME(at)(&p->v, slice, 0), p->v.rs, p->v.cs, 0,
                  NAME(at)(&p->y, slice, first), p->y.rs, p->y.cs);
 }
 
-/* ds = p (dp - delta) scale, in place of dp; delta is the sum of p dp, which is that of y dy. */
-AG_MULTIVERSION static void NAME(score_gradients)(int64_t n, const T *restrict share, T *restrict dp, T delta, T scale)
+/* ds = p (dp - sum of p dp) scale, in place of dp. The sum is taken from these p and dp, not from y dy, which is the same but for
+ * rounding: the ds of a row must add up to 0. */
+AG_MULTIVERSION static void NAME(score_gradients)(int64_t n, const T *restrict share, T *restrict dp, T scale)
 {
+    T lane[LANES] = { 0 }, delta = 0;
+    int64_t at = 0;
+    for (; at + LANES <= n; at += LANES) {
+        for (int i = 0; i < LANES; i++) {
+            lane[i] += share[at + i] * dp[at + i];
+        }
+    }
+    for (int i = 0; i < LANES; i++) {
+        delta += lane[i];
+    }
+    for (; at < n; at++) {
+        delta += share[at] * dp[at];
+    }
     for (int64_t j = 0; j < n; j++) {
         dp[j] = share[j] * (dp[j] - delta) * scale;
     }
 }
 
-static void NAME(back_block)(const k_attention *p, int64_t slice, int64_t first, const T *lse, T *share)
+static void NAME(back_block)(const k_attention *p, int64_t slice, int64_t first, T *share)
 {
     int64_t rows = p->l - first < BLOCK ? p->l - first : BLOCK, keys = NAME(keys_of)(p, first, rows);
     T *dp = share + BLOCK * p->s;
     const T *dy = NAME(at)(&p->dy, slice, first);
-    NAME(scores)(p, slice, first, rows, keys, share);
-    for (int64_t i = 0; i < rows; i++) {
-        NAME(exponentials)(keys, share + i * keys, lse[slice * p->l + first + i]);
-    }
+    NAME(shares)(p, slice, first, rows, keys, share);
     if (p->dv.data != NULL) {
         NAME(k_gemm)(1, keys, p->ev, rows, share, 1, keys, dy, p->dy.rs, p->dy.cs, 1, NAME(at)(&p->dv, slice, 0), p->dv.rs,
                      p->dv.cs);
@@ -151,12 +166,7 @@ static void NAME(back_block)(const k_attention *p, int64_t slice, int64_t first,
     }
     NAME(k_gemm)(1, rows, keys, p->ev, dy, p->dy.rs, p->dy.cs, NAME(at)(&p->v, slice, 0), p->v.cs, p->v.rs, 0, dp, keys, 1);
     for (int64_t i = 0; i < rows; i++) {
-        const T *y = NAME(at)(&p->y, slice, first + i), *g = dy + i * p->dy.rs;
-        T delta = 0;
-        for (int64_t j = 0; j < p->ev; j++) {
-            delta += y[j * p->y.cs] * g[j * p->dy.cs];
-        }
-        NAME(score_gradients)(keys, share + i * keys, dp + i * keys, delta, (T)p->scale);
+        NAME(score_gradients)(keys, share + i * keys, dp + i * keys, (T)p->scale);
     }
     if (p->dq.data != NULL) {
         NAME(k_gemm)(1, rows, p->e, keys, dp, keys, 1, NAME(at)(&p->k, slice, 0), p->k.rs, p->k.cs, 0,

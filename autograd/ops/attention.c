@@ -17,7 +17,7 @@
 #include "common.h"
 #include "ops.h"
 
-enum { Q, K, V, MASK, Y, LSE, DY };
+enum { Q, K, V, MASK, DY };
 
 struct attention_params {
     double scale;
@@ -110,11 +110,7 @@ static bool attention_shape(ag_call *call)
         return false;
     }
     const ag_array *q = ag_call_input(call, Q), *v = ag_call_input(call, V);
-    int64_t l = q->size[q->ndim - 2];
-    ag_shape lse = ops_shape(q);
-    lse.ndim--;
-    return ag_call_output_like(call, 0, q->dtype, with_last(q, l, v->size[v->ndim - 1]), Q) &&
-           ag_call_output(call, 1, q->dtype, lse);
+    return ag_call_output_like(call, 0, q->dtype, with_last(q, q->size[q->ndim - 2], v->size[v->ndim - 1]), Q);
 }
 
 /* ---- what the kernel needs to know -------------------------------------------------------------------------------------- */
@@ -191,7 +187,7 @@ static bool attention_forward(ag_call *call)
     problem.y = matrix_of(y, q, offset + 4 * problem.slices);
     void *work = ag_call_work(call, k_attention_bytes(q->dtype, threads, &problem, false));
     if (work != NULL) {
-        k_attention_forward(q->dtype, threads, &problem, ag_call_result(call, 1)->data, work);
+        k_attention_forward(q->dtype, threads, &problem, work);
     }
     return work != NULL;
 }
@@ -223,9 +219,9 @@ AG_OP(scaled_dot_product_attention) {
     .formula = "y = w v,  w = softmax(scale q k^T + mask)",
     .derivative = "dq = scale ds k;  dk = scale ds^T q;  dv = w^T dy;  ds = w (dy v^T - sum of w dy v^T)",
     .inputs = 4,
-    .outputs = 2,
+    .outputs = 1,
     .optional = AG_OPTIONAL(MASK),
-    .saves = AG_SAVE_INPUT(Q) | AG_SAVE_INPUT(K) | AG_SAVE_INPUT(V) | AG_SAVE_INPUT(MASK) | AG_SAVE_OUTPUT(0) | AG_SAVE_OUTPUT(1),
+    .saves = AG_SAVE_INPUT(Q) | AG_SAVE_INPUT(K) | AG_SAVE_INPUT(V) | AG_SAVE_INPUT(MASK),
     .params = sizeof(struct attention_params),
     .orders = AG_ORDERS_ANY,
     .shape = attention_shape,
@@ -242,9 +238,8 @@ static bool attention_input_shape(ag_call *call)
         return false;
     }
     const ag_array *q = ag_call_input(call, Q), *v = ag_call_input(call, V);
-    ag_shape y = with_last(q, q->size[q->ndim - 2], v->size[v->ndim - 1]), lse = ops_shape(q);
-    lse.ndim--;
-    if (!ops_need_shape(call, Y, y) || !ops_need_shape(call, LSE, lse) || !ops_need_shape(call, DY, y)) {
+    ag_shape y = with_last(q, q->size[q->ndim - 2], v->size[v->ndim - 1]);
+    if (!ops_need_shape(call, DY, y)) {
         return false;
     }
     for (int i = 0; i < 3; i++) {
@@ -264,13 +259,11 @@ static bool attention_input_forward(ag_call *call)
     const ag_array *q = ag_call_input(call, Q);
     int threads = ag_call_threads(call);
     int64_t *offset = offsets_for(call);
-    const void *lse = ops_row_major(call, ag_call_input(call, LSE));
-    if (offset == NULL || lse == NULL) {
+    if (offset == NULL) {
         return false;
     }
     k_attention problem = problem_of(call, offset);
     k_matrix *const gradients[] = { &problem.dq, &problem.dk, &problem.dv };
-    problem.y = matrix_of(ag_call_input(call, Y), q, offset + 4 * problem.slices);
     problem.dy = matrix_of(ag_call_input(call, DY), q, offset + 5 * problem.slices);
     for (int i = 0; i < 3; i++) {
         const ag_array *a = ag_call_result(call, i);
@@ -281,7 +274,7 @@ static bool attention_input_forward(ag_call *call)
     }
     void *work = ag_call_work(call, k_attention_bytes(q->dtype, threads, &problem, true));
     if (work != NULL) {
-        k_attention_back(q->dtype, threads, &problem, lse, work);
+        k_attention_back(q->dtype, threads, &problem, work);
     }
     return work != NULL;
 }
@@ -290,7 +283,7 @@ AG_OP(attention_input) {
     .size = sizeof(struct ag_op),
     .name = "attention_input",
     .formula = "dq, dk, dv of scaled_dot_product_attention",
-    .inputs = 7,
+    .inputs = 5,
     .outputs = 3,
     .optional = AG_OPTIONAL(MASK),
     .params = sizeof(struct attention_params),
@@ -301,17 +294,15 @@ AG_OP(attention_input) {
 static void attention_input(ag_sweep *s)
 {
     struct attention_params p = *(const struct attention_params *)ag_sweep_params(s);
-    ag_tensor in[7], out[3];
+    ag_tensor in[5], out[3];
     for (int i = 0; i < 4; i++) {
         in[i] = ag_sweep_input(s, i);
     }
     for (int i = 0; i < 3; i++) {
         p.wants[i] = ag_sweep_wants(s, i);
     }
-    in[Y] = ag_sweep_output(s, 0);
-    in[LSE] = ag_sweep_output(s, 1);
     in[DY] = ag_sweep_grad(s, 0);
-    ag_apply(ag_caller(), &op_attention_input, 7, in, &p, out);
+    ag_apply(ag_caller(), &op_attention_input, 5, in, &p, out);
     for (int i = 0; i < 3; i++) {
         if (p.wants[i]) {
             ag_sweep_add(s, i, out[i]);
@@ -360,9 +351,6 @@ ag_tensor ag_scaled_dot_product_attention_at(ag_place where, ag_tensor q, ag_ten
     bool whole = weights != NULL || config.dropout > 0 || (ag_is_alive(mask) && ag_requires_grad(mask));
     if (!whole) {
         ag_apply(where, &op_scaled_dot_product_attention, 4, in, &p, out);
-        if (!ag_is_nil(out[0])) {
-            ag_release(out[1]);
-        }
     } else {
         ag_frame frame = ag_frame_begin();
         ag_tensor w = weights_of(q, k, mask, &p);
@@ -426,6 +414,9 @@ AG_SAMPLES(scaled_dot_product_attention)
     REFUSES("ag_scaled_dot_product_attention: query (2,3), key (4,2) and value (4,2) are not (…,l,e), (…,s,e) and (…,s,ev)") {
         attend(s, AG_SHAPE(2, 3), AG_SHAPE(4, 2), AG_SHAPE(4, 2), AG_NONE, false, 0, NULL);
     }
+    REFUSES("ag_scaled_dot_product_attention: query (), key (4,2) and value (4,2) are not") {
+        attend(s, AG_SHAPE_SCALAR, AG_SHAPE(4, 2), AG_SHAPE(4, 2), AG_NONE, false, 0, NULL);
+    }
     REFUSES("ag_scaled_dot_product_attention: query (2,2,3), key (1,4,3) and value (2,4,3) are not") {
         attend(s, AG_SHAPE(2, 2, 3), AG_SHAPE(1, 4, 3), AG_SHAPE(2, 4, 3), AG_NONE, false, 0, NULL);
     }
@@ -470,10 +461,10 @@ static void attention_input_sample(ag_samples *s, int64_t rows)
 {
     struct attention_params p = { .scale = 1, .wants = { true, true, true } };
     ag_tensor in[] = { sample_constant(s, "q", AG_SHAPE(3, 2), -2, 2), sample_constant(s, "k", AG_SHAPE(4, 2), -2, 2),
-                       sample_constant(s, "v", AG_SHAPE(4, 3), -2, 2), AG_NONE, sample_constant(s, "y", AG_SHAPE(3, 3), -2, 2),
-                       sample_constant(s, "n", AG_SHAPE(rows), -2, 2), sample_constant(s, "g", AG_SHAPE(3, 3), -2, 2) };
+                       sample_constant(s, "v", AG_SHAPE(4, 3), -2, 2), AG_NONE,
+                       sample_constant(s, "g", AG_SHAPE(rows, 3), -2, 2) };
     ag_tensor out[3];
-    ag_apply(ag_caller(), &op_attention_input, 7, in, &p, out);
+    ag_apply(ag_caller(), &op_attention_input, 5, in, &p, out);
     for (int i = 0; i < 3; i++) {
         sample_result(s, out[i]);
     }
@@ -481,11 +472,11 @@ static void attention_input_sample(ag_samples *s, int64_t rows)
 
 AG_SAMPLES(attention_input)
 {
-    SAMPLE("(lambda w: (lambda d: (d @ k, d.T @ q, w.T @ g))(w * (g @ v.T - (y * g).sum(1, True))))"
-           "(torch.exp(q @ k.T - n[:, None]))") {
+    SAMPLE("(lambda w: (lambda d: (d @ k, d.T @ q, w.T @ g))(w * (g @ v.T - (w * (g @ v.T)).sum(1, True))))"
+           "(torch.softmax(q @ k.T, 1))") {
         attention_input_sample(s, 3);
     }
-    REFUSES("ag_attention_input: input 5 is (2) and must be (3)") {
+    REFUSES("ag_attention_input: input 4 is (2,3) and must be (3,3)") {
         attention_input_sample(s, 2);
     }
 }

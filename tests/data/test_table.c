@@ -288,6 +288,34 @@ START_TEST(what_is_wrong_with_a_file_is_said_with_line_and_column)
 }
 END_TEST
 
+START_TEST(damaged_bytes_are_a_table_or_an_error)
+{
+    static const char good[] =
+        "\xef\xbb\xbf\x61ge,\"na \"\"me\",c\r\n1e400,\"x\ny\",NA\r\n,2,\"1.5\"\r\n-3,,.25\r";
+    static const char odd[] = "\",\r\n.eE+-0 9\0\xff";
+    ag_rng rng = ag_rng_seed(13);
+    int tables = 0, errors = 0;
+    for (int round = 0; round < 3000; round++) {
+        char text[sizeof good];
+        size_t n = sizeof good - 1;
+        memcpy(text, good, sizeof good);
+        for (int64_t k = ag_rng_below(&rng, 4); k >= 0; k--) {
+            text[ag_rng_below(&rng, (int64_t)n)] = odd[ag_rng_below(&rng, sizeof odd - 1)];
+        }
+        n -= (size_t)(round % 3 == 0 ? ag_rng_below(&rng, (int64_t)n) : 0);
+        data_table *t = read_bytes(text, n, data_csv_defaults());
+        bool failed = ag_error_code() != AG_OK;
+        ck_assert(failed == (data_table_columns(t) == 0) && failed == (data_table_rows(t) == 0));
+        ck_assert(!failed || strstr(ag_error_message(), "t.csv: ") != NULL);
+        ag_error_clear();
+        data_table_free(t);
+        tables += !failed;
+        errors += failed;
+    }
+    ck_assert(tables > 300 && errors > 300);
+}
+END_TEST
+
 START_TEST(calls_that_make_no_sense_are_refused)
 {
     data_csv_config config = data_csv_defaults();
@@ -500,6 +528,7 @@ int main(void)
     tcase_add_test(tests, what_is_no_number_is_text);
     tcase_add_test(tests, the_locale_does_not_matter);
     tcase_add_test(tests, what_is_wrong_with_a_file_is_said_with_line_and_column);
+    tcase_add_test(tests, damaged_bytes_are_a_table_or_an_error);
     tcase_add_test(tests, calls_that_make_no_sense_are_refused);
     tcase_add_test(tests, columns_become_inputs_and_classes);
     tcase_add_test(tests, what_is_fitted_on_another_table_is_taken_from_it);

@@ -351,6 +351,7 @@ function start() {
         }
     });
 
+    $('speed').value = tape.length <= 60 ? '3' : tape.length <= 300 ? '10' : '60'; // about half a minute for all of it
     $('slider').max = tape.length;
     $('slider').addEventListener('input', () => go(Number($('slider').value), true));
     $('slider').style.setProperty('--turn', `${100 * tape.nodes.length / Math.max(1, tape.length)}%`);
