@@ -21,6 +21,7 @@
 #include "common/files.h"
 #include "common/options.h"
 #include "common/plot.h"
+#include "common/saving.h"
 
 enum { HEALTHY, SIGMOIDS, HOT };
 static const char *const nets[] = { "healthy", "sigmoids", "hot", NULL };
@@ -150,10 +151,19 @@ static int watch(const struct options *options)
     ag_scope scope = { 0 };
     data_batch batch;
     double last = NAN;
-    int step = 0;
-    while (step < options->steps && ag_exit_status() == 0) {
+    int64_t step = 0;
+    struct saving saving;
+    bool good = saving_begin(&saving, options);
+    saving_add(&saving, "model", nn_stateful(net));
+    saving_add(&saving, "optimizer", optim_stateful(opt));
+    saving_add(&saving, "digits", data_loader_stateful(train));
+    saving_add(&saving, "step", ag_stateful_int64(&step));
+    saving_add(&saving, "loss", ag_stateful_double(&last));
+    good = good && saving_resume(&saving);
+    int64_t first = step; /* what was noted before an interruption is not saved */
+    while (good && step < options->steps && ag_exit_status() == 0) {
         data_loader_rewind(train);
-        while (step < options->steps && data_loader_next(train, &batch)) {
+        while (good && step < options->steps && data_loader_next(train, &batch)) {
             ag_begin(&scope);
             ag_tensor loss = ag_cross_entropy(nn_forward(net, batch.x), batch.y);
             ag_monitor_forward(monitor, loss); /* the tape is there: which units pass something on? */
@@ -164,15 +174,25 @@ static int watch(const struct options *options)
             ag_monitor_updates(monitor);
             last = ag_item(loss);
             step++;
+            good = !saving_step(&saving);
         }
     }
     ag_end(&scope);
-    printf("%s, %d steps of %lld digits: loss %.3f at the end (guessing has %.3f)\n\n", nets[options->net], step,
-           (long long)options->batch, last, log(10));
-    ag_monitor_print(monitor, stdout);
-    int status = ag_exit_status();
-    if (status == EXIT_SUCCESS && !draw(options, monitor)) {
-        status = EXIT_FAILURE;
+    good = good && (first == step || !saving_epoch(&saving));
+    saving_end(&saving);
+    if (good && ag_exit_status() == 0) {
+        printf("%s, %lld steps of %lld digits: loss %.3f at the end (guessing has %.3f), weights %016llx\n", nets[options->net],
+               (long long)step, (long long)options->batch, last, log(10), (unsigned long long)nn_hash(net));
+        if (first == step) {
+            printf("it was over already: nothing was watched\n");
+        } else if (first > 0) {
+            printf("watched from step %lld on, where the run was resumed\n", (long long)first + 1);
+        }
+        printf("\n");
+        if (first < step) {
+            ag_monitor_print(monitor, stdout);
+            good = draw(options, monitor);
+        }
     }
     ag_monitor_free(monitor);
     optim_free(opt);
@@ -180,7 +200,7 @@ static int watch(const struct options *options)
     nn_free(net);
     data_loader_free(train);
     digits_close(&digits);
-    return output_standard_flush(options->program) ? status : EXIT_FAILURE;
+    return saving_exit_status(output_standard_flush(options->program) && good && ag_exit_status() == 0);
 }
 
 int main(int argc, char **argv)
@@ -188,7 +208,8 @@ int main(int argc, char **argv)
     struct options options = {
         .program = "glance",
         .purpose = "Watches norms of weights, gradients and updates, and dead units, while a network learns\nto read handwritten digits.",
-        .accepts = OPTION_SEED | OPTION_THREADS | OPTION_STEPS | OPTION_BATCH | OPTION_DATA | OPTION_PICTURES | OPTION_NET,
+        .accepts = OPTION_SEED | OPTION_THREADS | OPTION_STEPS | OPTION_BATCH | OPTION_DATA | OPTION_PICTURES | OPTION_NET |
+                   OPTION_SAVE,
         .nets = nets,
         .steps = 300,
     };

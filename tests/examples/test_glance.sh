@@ -44,6 +44,14 @@ expect 0 "units that pass nothing on" "${glance[@]}" --net hot --steps 40
 holds "steps that are too large kill units" output '/^[24] relu/ { if ($(NF - 1) >= 80) dead++ } END { exit dead < 2 }'
 has output "gradient 0"
 
+expect 0 "steps of" "${glance[@]}" --steps 24
+hash=$(grep -o 'weights [0-9a-f]\{16\}' output)
+expect 0 "11 steps" "${glance[@]}" --steps 11 --save run
+expect 0 "$hash" "${glance[@]}" --steps 24 --save run --resume
+has output "watched from step 12 on"
+expect 0 "nothing was watched" "${glance[@]}" --steps 24 --save run --resume
+expect 1 "net" "${glance[@]}" --net hot --steps 24 --save run --resume
+
 expect 2 "healthy, sigmoids or hot" "${glance[@]}" --net warm
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [[ $failed -eq 0 ]]
