@@ -121,7 +121,7 @@ expect 0 "mean absolute error of 4 folds" "$programs/house_prices" --no-pictures
 expect 0 "12 features" "$programs/house_prices" --no-pictures --parts 1 --epochs 2 --without B
 awk -F, 'NR == 1 || NR % 8 == 0' "$houses" >short.csv
 expect 0 "districts are too few to be dealt into three parts" "$programs/house_prices" --no-pictures --data short.csv --epochs 2 --seeds 1
-cut -d, -f1,6,14 "$houses" | head -n 4 >tiny.csv
+head -n 4 "$houses" | cut -d, -f1,6,14 >tiny.csv
 expect 1 "data_k_fold: " "$programs/house_prices" --no-pictures --data tiny.csv
 cut -d, -f6,14 "$houses" >two.csv
 expect 0 "the table has no columns that tell towns apart" "$programs/house_prices" --no-pictures --data two.csv --parts 3 --epochs 1 --seeds 1
