@@ -88,6 +88,31 @@ done
 expect 2 "--widths needs 1 to 32 whole numbers" "$programs/sweep" --widths 2.5
 expect 2 "--seeds needs a whole number" "$programs/sweep" --seeds 0
 
+# ---- rates ---------------------------------------------------------------------------------------------------------------
+
+expect 0 "on plateau" "$programs/rates" --data digits --epochs 6 --pictures pictures --json rates.json
+drawn rates finder schedules
+has rates.json '"steepest"' '"one-cycle"' '"validation_loss"'
+holds "the steepest fall lies below the lowest loss" output '/falls fastest/ { exit !($6 > 0.001 && $6 < $11 + 0 && $11 < 10) }'
+# After 5 of 6 epochs: a tenth for each third begun, a hundredth to the power 5/6; the constant one stays.
+holds "the rates follow their schedules" output '
+    function near(a, b) { return a - b < 0.01 * b && b - a < 0.01 * b }
+    /^   constant/ { base = $2; if ($2 != $3) wrong++ }
+    /^   step/ { n++; if (!near($3, base / 10)) wrong++ }
+    /^   exponential/ { n++; if (!near($3, base * 0.01 ^ (5 / 6))) wrong++ }
+    /^   warm-up/ { n++; if (!near($3, 0.01 * base)) wrong++ }
+    /^   one cycle/ { n++; if (!near($3, 3 * base / 25)) wrong++ }
+    END { exit !(n == 4 && !wrong) }'
+grep '^   ' output | grep '%' >whole
+expect 0 "on plateau" "$programs/rates" --data digits --epochs 6 --no-pictures --save rates-run
+expect 0 "on plateau" "$programs/rates" --data digits --epochs 6 --no-pictures --save rates-run --resume
+if diff <(grep '^   ' output | grep '%') whole >/dev/null; then
+    good
+else
+    bad "what was saved is not what was found"
+fi
+expect 2 "--validation 0 leaves nothing" "$programs/rates" --validation 0
+
 # ---- filters -------------------------------------------------------------------------------------------------------------
 
 expect 0 "still read correctly" "$programs/filters" --data digits --epochs 4 --pictures pictures --json filters.json
