@@ -18,6 +18,7 @@ enum { MINUTES_BETWEEN_SAVES = 5, MESSAGE_ROOM = 512 };
 
 /* All that a signal handler may touch. */
 static volatile sig_atomic_t arrived;
+static atomic_bool noted; /* that one arrived: two threads may be handed a signal each at the same time */
 static atomic_int open_folders; /* somebody looks at `arrived` as long as it is above 0 */
 static char parting[MESSAGE_ROOM];
 
@@ -40,11 +41,14 @@ static void note_signal(int signal)
 {
     act(SIG_DFL);
     if (atomic_load(&open_folders) > 0) {
-        arrived = signal;
-        return;
+        if (!atomic_exchange(&noted, true)) {
+            arrived = signal;
+            return;
+        }
+    } else {
+        ssize_t written = write(STDOUT_FILENO, parting, strlen(parting));
+        (void)written;
     }
-    ssize_t written = write(STDOUT_FILENO, parting, strlen(parting));
-    (void)written;
     raise(signal);
 }
 
