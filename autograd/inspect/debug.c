@@ -376,7 +376,7 @@ const struct debug_command debug_commands[] = {
     {"print", "print [#K | NAME | loss [all]]", "the stop; or one tensor, with \"all\" every number", do_print, 'n'},
     {"explain", "explain #K | NAME", "the chain rule along every path to it, or why it gets no gradient", do_explain, 'n'},
     {"check", "check #K | NAME", "its gradient against differences", do_check, 'n'},
-    {"list", "list [FROM [TO] | all | op OP | name PART | line FILE:DEBUG_LINE]", "operations of the tape", do_list, 'l'},
+    {"list", "list [FROM [TO] | all | op OP | name PART | line FILE:LINE]", "operations of the tape", do_list, 'l'},
     {"graph", "graph [#K | NAME [DEPTH]]", "what it was computed from, as a tree", do_graph, 'n'},
     {"totals", "totals", "memory and time by operation, layer and line", do_totals, 0},
     {"set", "set #K | NAME  ELEMENT  NUMBER", "another number, for replay", debug_set, 'n'},
