@@ -142,7 +142,8 @@ fi
 if CC=gcc built 'gcc, sanitizers' sanitize "$build/sanitize" -Dtests=enabled \
     -Ddebug=true -Doptimization=1 -Db_sanitize=address,undefined -Dmultiversion=disabled \
     "-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer"; then
-    CK_TIMEOUT_MULTIPLIER=5 tests 'tests, addresses, leaks, undefined behaviour' sanitize-tests "$build/sanitize" --no-suite project \
+    # What the examples claim is checked above; here they run for a moment.
+    WENGERT_TESTS_BRIEF=1 CK_TIMEOUT_MULTIPLIER=5 tests 'tests, addresses, leaks, undefined behaviour' sanitize-tests "$build/sanitize" --no-suite project \
         --timeout-multiplier 5
 fi
 if CC=clang built 'clang, warnings are errors' clang "$build/clang" -Dtests=enabled; then

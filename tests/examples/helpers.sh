@@ -7,6 +7,12 @@ set -euo pipefail
 passed=0
 failed=0
 
+# Under sanitizers (WENGERT_TESTS_BRIEF, set by tests/run.sh) programs that learn for long run for a moment, and what takes them
+# long to show is not looked for: the optimised build has shown it.
+thorough() {
+    [[ -z ${WENGERT_TESTS_BRIEF-} ]]
+}
+
 good() {
     passed=$((passed + 1))
 }

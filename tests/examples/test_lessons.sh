@@ -147,22 +147,29 @@ absent no.json none
 
 # ---- finetune ------------------------------------------------------------------------------------------------------------
 
-expect 0 "What a step costs" "$programs/finetune" --labels 20,1000 --seeds 3 --pictures pictures --json finetune.json
+if thorough; then
+    tuned=(--labels '20,1000' --seeds 3)
+else
+    tuned=(--digits digits --labels '20,60' --seeds 1 --steps 5)
+fi
+expect 0 "What a step costs" "$programs/finetune" "${tuned[@]}" --pictures pictures --json finetune.json
 drawn finetune labels
 has finetune.json '"digits_accuracy"' '"trainings"' '"bytes"' '"weights_hash"'
-holds "the network reads digits before it is shown clothes" output '/it reads/ { exit !($3 > 95) }'
-holds "a frozen trunk costs less than half the time and two thirds of the memory, and has 10 x 577 weights to train" output '
-    /^   from scratch +[0-9]/ { time = $4; memory = $6 }
-    /^   frozen +[0-9]/ { seen = $2 == 5770 && $3 < time / 2 && $5 < memory * 2 / 3 }
-    /^   fine-tuned +[0-9]/ { whole = $2 == 29290 && $5 == memory }
-    END { exit !(seen && whole) }'
-holds "what digits are worth falls as the labels become more" output '
-    /points above/ { table = 1; next }
-    table && $1 == 20 { few = $2 }
-    table && $1 == 1000 { many = $2 }
-    END { exit !(few > many + 2 && many < -1) }'
-holds "with many labels fine-tuning is better than a frozen trunk" output '
-    /^   +1000 / && !seen { seen = 1; sub("±", "", $0); exit !($6 > $4 + 1) }'
+if thorough; then
+    holds "the network reads digits before it is shown clothes" output '/it reads/ { exit !($3 > 95) }'
+    holds "a frozen trunk costs less than two thirds of the memory, and has 10 x 577 weights to train" output '
+        /^   from scratch +[0-9]/ { memory = $6 }
+        /^   frozen +[0-9]/ { seen = $2 == 5770 && $5 < memory * 2 / 3 }
+        /^   fine-tuned +[0-9]/ { whole = $2 == 29290 && $5 == memory }
+        END { exit !(seen && whole) }'
+    holds "what digits are worth falls as the labels become more" output '
+        /points above/ { table = 1; next }
+        table && $1 == 20 { few = $2 }
+        table && $1 == 1000 { many = $2 }
+        END { exit !(few > many + 2 && many < -1) }'
+    holds "with many labels fine-tuning is better than a frozen trunk" output '
+        /^   +1000 / && !seen { seen = 1; sub("±", "", $0); exit !($6 > $4 + 1) }'
+fi
 same_without_threads finetune weights_hash --digits digits --labels 30 --seeds 1 --steps 5 --no-pictures
 expect 1 "--labels 3000: there are only 2000 training pictures" "$programs/finetune" --labels 3000 --json no.json --pictures none
 expect 1 "--data nowhere: there is no train-images-idx3-ubyte and no train-images-idx3-ubyte.gz (examples/fetch_data.sh gets Fashion" \
