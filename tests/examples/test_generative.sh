@@ -43,7 +43,7 @@ expect 0 "$hash" "$vae" --data digits --latent 2 --epochs 10 --threads 3 --no-pi
 expect 1 "latent" "$vae" --data digits --latent 3 --from-saved --save run --no-pictures
 expect 1 "there is no checkpoint in empty" "$vae" --data digits --from-saved --save empty --no-pictures
 cut_digits few 320 50
-expect 0 "test loss" "$vae" --data few --net conv --epochs 1 --no-pictures
+expect 0 "test loss" "$vae" --data few --net conv --batch 16 --epochs 1 --no-pictures
 expect 2 "--net needs dense or conv, got 'lstm'" "$vae" --net lstm
 expect 2 "--latent needs a whole number from 1 to 1000, got '0'" "$vae" --latent 0
 expect 2 "--beta needs a number from 0 to 1e6, got '-1'" "$vae" --beta -1
