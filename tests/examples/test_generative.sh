@@ -124,7 +124,8 @@ trainer=$programs/train_judge
 expect 0 "the weights are in own.safetensors" "$trainer" --data few --epochs 1 --weights own.safetensors --json trained.json
 has trained.json '"test_accuracy"' '"weights_hash"'
 expect 0 "200 pictures judged" "$judge" --data digits --weights own.safetensors
-expect 1 "does not fit Sequential" "$judge" --data digits --weights run/"$(ls run | head -n 1)"
+saved=(run/*.safetensors)
+expect 1 "does not fit Sequential" "$judge" --data digits --weights "${saved[0]}"
 expect 1 "--weights nowhere/own.safetensors" "$trainer" --data few --weights nowhere/own.safetensors
 expect 1 "try a smaller --lr" "$trainer" --data few --lr 1e9 --epochs 3 --weights lost.safetensors
 absent lost.safetensors
