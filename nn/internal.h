@@ -12,7 +12,7 @@
 
 typedef struct nn_private {
     nn_module *parent; /* the one that reached it first; NULL: a root, or not reached yet */
-    char *name;        /* its name there, and its label on the tape; NULL for a root */
+    char *name;        /* its name there, and its label on the tape; NULL for a root, and for one without a name */
     nn_module *next;   /* chains the modules of a tree while it is freed */
     ag_shape
         *watch;  /* where forward writes the shape of its result, for summaries; NULL: nowhere */
@@ -40,6 +40,8 @@ bool nn_usable(ag_place where, const char *function, const nn_module *m);
 #define NN_TEXT 256
 char *nn_module_text(const nn_module *m, char *text, size_t bytes);
 nn_module *nn_root_of(nn_module *m);
+/* The name, by address, of a child whose parent only stands around it: what the child owns goes by the parent's path. */
+extern const char nn_nameless[];
 /* Gives a child that no parent has reached yet its parent and name. False after raising. */
 bool nn_adopt(ag_place where, nn_module *parent, const char *name, nn_module *child);
 char *nn_copy_text(ag_place where, const char *text); /* NULL after raising */

@@ -82,6 +82,13 @@ AG_API void nn_sequential_append(nn_module *sequential, nn_module *child);
 AG_API int64_t nn_sequential_count(const nn_module *sequential);
 AG_API nn_module *nn_sequential_child(nn_module *sequential, int64_t i); /* borrowed */
 
+/* A layer over every step: y[n][t] = inner(x[n][t]), with one call of the layer for all steps.
+ * x (N,T,…)   y (N,T,…), inner from (N T,…) to (N T,…). Steps first, (T,N,…), is as good. Batch normalisation takes its statistics over
+ * all samples and steps. Parameters have the names that they have in `inner`, so that a layer's weights fit before and after. Takes
+ * ownership of `inner`, whose inputs begin with the batch: recurrent layers and attention need batch_first. For packed sequences no
+ * wrapper is needed: nn_forward(layer, packed.data). Keras' TimeDistributed. */
+AG_API nn_module *nn_time_distributed(nn_module *inner);
+
 /* Errors of the functions that take no place name the line of the call, too. */
 #ifndef WENGERT_INTERNAL
 #define nn_linear(...) AG_NOTING(nn_linear(__VA_ARGS__))
@@ -113,6 +120,7 @@ AG_API nn_module *nn_sequential_child(nn_module *sequential, int64_t i); /* borr
 #define nn_log_softmax(...) AG_NOTING(nn_log_softmax(__VA_ARGS__))
 #define nn_sequential_from(...) AG_NOTING(nn_sequential_from(__VA_ARGS__))
 #define nn_sequential_append(...) AG_NOTING(nn_sequential_append(__VA_ARGS__))
+#define nn_time_distributed(...) AG_NOTING(nn_time_distributed(__VA_ARGS__))
 #define nn_sequential_child(...) AG_NOTING(nn_sequential_child(__VA_ARGS__))
 #endif
 
