@@ -25,8 +25,8 @@
 #define WORTH_THREADS 250000
 
 enum {
-    DEPTH = 192,  /* k at once, in float32: a packed panel of B lives in L1 */
-    HEIGHT = 128, /* rows at once: packed, they live in L2 */
+    DEPTH = 128,  /* k at once, in float32: a packed panel of B lives in L1 */
+    HEIGHT = 256, /* rows at once: packed, they live in L2 */
     STRIP = 8,    /* rows that are packed beside each other */
     AHEAD = 8,    /* rows that are asked for before they are packed */
     GAP = 64,     /* bytes between strips: else lines of all of them would fall into few sets of the cache */
