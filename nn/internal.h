@@ -19,6 +19,7 @@ typedef struct nn_private {
     bool nil;    /* made after an error: every call does nothing */
     bool busy;   /* being walked: it may not be reached from within itself */
     bool listed; /* in the chain */
+    bool spoken_for; /* its parent lists what it owns: its own visit function is not asked */
 } nn_private;
 
 static inline nn_private *nn_private_of(const nn_module *m)
@@ -138,6 +139,9 @@ void nn_call_wrong_type(ag_place where, const char *function, const char *needed
 
 /* What made_by_defaults holds in a config of a layer that came from its defaults function. */
 #define NN_MADE_BY_DEFAULTS 0x6e6e6c79u
+
+/* Whether the outputs are the second dimension of a layer's weight (conv_transpose.c). */
+bool nn_is_transposed(const nn_module *m);
 
 /* ---- for layers ------------------------------------------------------------------------------ */
 

@@ -223,7 +223,7 @@ void nn_visit_rng(nn_visitor *v, const char *name, ag_rng *slot)
 
 void nn_visit_module(nn_module *m, const nn_visits *visits, void *user)
 {
-    if (m->type->visit != NULL && !nn_is_nil(m)) {
+    if (m->type->visit != NULL && !nn_is_nil(m) && !nn_private_of(m)->spoken_for) {
         nn_visitor v = { visits, m, user };
         m->type->visit(m, &v);
     }

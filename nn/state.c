@@ -222,6 +222,7 @@ static nn_module *copy_module(const nn_module *m)
     memcpy(copy, m, type->instance_size);
     copy->priv = priv;
     copy->initialised = false;
+    nn_private_of(copy)->spoken_for = nn_private_of(m)->spoken_for;
     if (knows_copy && type->copy != NULL && !type->copy(copy, m)) {
         ag_error_raise(AG_HERE, AG_ERROR_MEMORY, "nn_clone: the copy function of %s failed",
                        nn_module_text(m, text, sizeof(text)));
