@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 #include "autograd/kernels/vector.h"
 
 enum {
@@ -36,7 +36,7 @@ static inline int64_t rows_of(const k_recurrent *p, int64_t t)
 
 static int team(const k_recurrent *p, int threads)
 {
-    return threads > 1 && p->batch > BLOCK && p->total * p->hidden * p->hidden > WORTH_THREADS ? threads : 1;
+    return p->batch > BLOCK && p->total * p->hidden * p->hidden > WORTH_THREADS ? threads : 1;
 }
 
 static void copy_or_zero(void *to, const void *from, int64_t bytes)
