@@ -143,6 +143,8 @@ int platform_processors(void)
     return n < 1 ? 1 : (int)n;
 }
 
+_Static_assert(sizeof(pthread_t) <= sizeof(uintptr_t), "a thread's name fits its place");
+
 static void *begin_thread(void *argument)
 {
     struct platform_thread *thread = argument;
@@ -157,14 +159,20 @@ bool platform_thread_start(struct platform_thread *thread, void (*work)(void *),
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&thread->id, NULL, begin_thread, thread) == 0;
+    pthread_t id;
+    bool started = pthread_create(&id, NULL, begin_thread, thread) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started) {
+        memcpy(&thread->id, &id, sizeof(id));
+    }
     return started;
 }
 
 void platform_thread_join(struct platform_thread *thread)
 {
-    pthread_join(thread->id, NULL);
+    pthread_t id;
+    memcpy(&id, &thread->id, sizeof(id));
+    pthread_join(id, NULL);
 }
 
 void platform_yield(void)

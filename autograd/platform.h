@@ -2,7 +2,6 @@
 #ifndef WENGERT_AUTOGRAD_PLATFORM_H
 #define WENGERT_AUTOGRAD_PLATFORM_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,7 +28,7 @@ void platform_unlock(void);
 
 /* A thread that no signal is handed to. */
 struct platform_thread {
-    pthread_t id;
+    uintptr_t id;
     void (*work)(void *);
     void *argument;
 };
