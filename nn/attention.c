@@ -375,6 +375,11 @@ nn_attention_config nn_attention_defaults(int64_t embed, int64_t heads)
     };
 }
 
+bool nn_attention_steps_first(const nn_module *m)
+{
+    return m->type == &nn_attention_type && !((const struct nn_attention *)m)->config.batch_first;
+}
+
 nn_module *nn_attention_new(const char *function, nn_attention_config c)
 {
     if (c.made_by_defaults != NN_MADE_BY_DEFAULTS) {

@@ -7,6 +7,7 @@
 
 #include "autograd/kernels/kernels.h"
 #include "autograd/kernels/parallel.h"
+#include "autograd/kernels/tile.h"
 #include "autograd/kernels/vector.h"
 
 enum {
@@ -24,9 +25,15 @@ int64_t k_recurrent_width(k_recurrent_kind kind)
     return kind == K_LSTM || kind == K_GRU ? 4 : 1;
 }
 
+/* All gates, filled up to whole vectors of any processor. */
+static int64_t transposed_columns(const k_recurrent *p)
+{
+    return (gate_count(p->kind) * p->hidden + 15) / 16 * 16;
+}
+
 int64_t k_recurrent_work(const k_recurrent *p)
 {
-    return 2 * p->batch * p->hidden + gate_count(p->kind) * p->hidden * p->hidden;
+    return 2 * p->batch * p->hidden + transposed_columns(p) * p->hidden;
 }
 
 static inline int64_t rows_of(const k_recurrent *p, int64_t t)

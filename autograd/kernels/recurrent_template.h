@@ -106,31 +106,18 @@ static void NAME(accumulate)(int64_t m, int64_t columns, int64_t depth, const T 
     k_gemm(DTYPE, 1, m, columns, depth, a, lda, 1, b, ldb, 1, true, c, ldc, 1);
 }
 
-/* w^T (hidden, gates): rows of B that lie as the products of every step want them. */
-static void NAME(transpose)(int64_t rows, int64_t columns, const T *w, T *out)
-{
-    const int64_t edge = 16;
-    for (int64_t i = 0; i < rows; i += edge) {
-        for (int64_t j = 0; j < columns; j += edge) {
-            for (int64_t a = i; a < rows && a < i + edge; a++) {
-                for (int64_t b = j; b < columns && b < j + edge; b++) {
-                    out[b * rows + a] = w[a * columns + b];
-                }
-            }
-        }
-    }
-}
-
 /* ---- whole sequences ---------------------------------------------------------------------------------------------------- */
 
+/* wt is w^T (hidden, gates), its rows transposed_columns() apart: so the products of every step want it. */
 static void NAME(step)(const k_recurrent *p, int64_t m, const T *wt, T *gates, T *h, T *c, T *y, T *cells)
 {
     const int64_t H = p->hidden, W = k_recurrent_width(p->kind) * H, G = gate_count(p->kind) * H;
+    const int64_t ldt = transposed_columns(p);
     if (p->kind == K_GRU) {
-        NAME(accumulate)(m, 2 * H, H, h, H, wt, G, gates, W);
-        NAME(accumulate)(m, H, H, h, H, wt + 2 * H, G, gates + 3 * H, W);
+        NAME(accumulate)(m, 2 * H, H, h, H, wt, ldt, gates, W);
+        NAME(accumulate)(m, H, H, h, H, wt + 2 * H, ldt, gates + 3 * H, W);
     } else {
-        NAME(accumulate)(m, G, H, h, H, wt, G, gates, W);
+        NAME(accumulate)(m, G, H, h, H, wt, ldt, gates, W);
     }
     for (int64_t r = 0; r < m; r++, gates += W, h += H, y += H) {
         if (p->kind == K_LSTM) {
@@ -167,7 +154,7 @@ static void NAME(forward)(int threads, const k_recurrent *p, const T *h, const T
     T *carry_h = work, *carry_c = carry_h + N * H, *wt = carry_c + N * H;
     copy_or_zero(carry_h, h, N * H * (int64_t)sizeof(T));
     copy_or_zero(carry_c, c, N * H * (int64_t)sizeof(T));
-    NAME(transpose)(G, H, w, wt);
+    k_tile_for(DTYPE)->transpose(H, G, w, H, wt, transposed_columns(p));
     int64_t blocks = (N + BLOCK - 1) / BLOCK;
     K_PARALLEL_FOR(team(p, threads), (int64_t b = 0; b < blocks; b++), {
         int64_t n0 = b * BLOCK, n1 = n0 + BLOCK < N ? n0 + BLOCK : N;

@@ -208,7 +208,7 @@ static bool draw_forecast(const struct contest *r, struct plot_output *out)
             }
         }
         panel->width = 980;
-        panel->height = 290;
+        panel->height = 310;
         panel->y.low = floor(low - 1);
         panel->y.high = ceil(high + 1);
         panel->x.low = 1;
