@@ -12,13 +12,12 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 
-#include <omp.h>
 #include <string.h>
 
 #include <blis.h>
 
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 #include "autograd/kernels/tile.h"
 
 /* Below so many multiply-adds a second thread costs more than it brings. */
@@ -35,7 +34,7 @@ enum {
 
 static int threads_for(int threads, int64_t work)
 {
-    return threads < 2 || work < WORTH_THREADS || omp_in_parallel() ? 1 : threads;
+    return threads < 2 || work < WORTH_THREADS || ag_parallel_inside() ? 1 : threads;
 }
 
 static inline bool is_small(int64_t m, int64_t n, int64_t k, int64_t limit)
@@ -176,7 +175,23 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
     }
 }
 
-/* C's rows are contiguous. The grid of stripes depends on the shape alone. */
+/* A grid of blocks of C. */
+struct grid {
+    const k_tile_kernel *kernel;
+    const product *p;
+    int64_t panels, down, across;
+};
+
+static void tile_block_at(const void *task, int64_t at)
+{
+    const struct grid *g = task;
+    int64_t i = at / g->across, j = at % g->across, m = g->p->m;
+    int64_t top = m * i / g->down / STRIP * STRIP;
+    int64_t bottom = i + 1 == g->down ? m : m * (i + 1) / g->down / STRIP * STRIP;
+    tile_block(g->kernel, g->p, top, bottom, g->panels * j / g->across, g->panels * (j + 1) / g->across);
+}
+
+/* C's rows are contiguous. The grid depends on the shape alone. */
 static void tile_product(const k_tile_kernel *kernel, int threads, const product *p)
 {
     int team = threads_for(threads, p->m * p->n * p->k);
@@ -186,14 +201,8 @@ static void tile_product(const k_tile_kernel *kernel, int threads, const product
     }
     int64_t panels = k_panel_count(kernel, p->n), across = panels < 8 ? panels : 8;
     int64_t down = 16 / across, tall = (p->m + 31) / 32;
-    down = down > tall ? tall : down;
-#pragma omp parallel for schedule(dynamic) num_threads(team)
-    for (int64_t task = 0; task < across * down; task++) {
-        int64_t i = task / across, j = task % across;
-        int64_t top = p->m * i / down / STRIP * STRIP;
-        int64_t bottom = i + 1 == down ? p->m : p->m * (i + 1) / down / STRIP * STRIP;
-        tile_block(kernel, p, top, bottom, panels * j / across, panels * (j + 1) / across);
-    }
+    struct grid grid = { kernel, p, panels, down > tall ? tall : down, across };
+    ag_parallel(team, grid.across * grid.down, tile_block_at, &grid);
 }
 
 /* ---- the choice ------------------------------------------------------------------------------ */

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
 #include "autograd/kernels/tile.h"
 #include "autograd/kernels/vector.h"
+#include "autograd/parallel.h"
 
 enum {
     BLOCK = 16,            /* rows of the batch that go through time together */
@@ -43,7 +43,7 @@ static inline int64_t rows_of(const k_recurrent *p, int64_t t)
 
 static int team(const k_recurrent *p, int threads)
 {
-    return threads > 1 && p->batch > BLOCK && p->total * p->hidden * p->hidden > WORTH_THREADS ? threads : 1;
+    return p->batch > BLOCK && p->total * p->hidden * p->hidden > WORTH_THREADS ? threads : 1;
 }
 
 static void copy_or_zero(void *to, const void *from, int64_t bytes)

@@ -147,6 +147,19 @@ static void NAME(block_forward)(const k_recurrent *p, int64_t n0, int64_t n1, co
     }
 }
 
+struct NAME(forward_task) {
+    const k_recurrent *p;
+    const T *wt;
+    T *gates, *y, *cells, *h, *c;
+};
+
+static void NAME(forward_turn)(const void *task, int64_t b)
+{
+    const struct NAME(forward_task) *t = task;
+    int64_t n0 = b * BLOCK, n1 = n0 + BLOCK < t->p->batch ? n0 + BLOCK : t->p->batch;
+    NAME(block_forward)(t->p, n0, n1, t->wt, t->gates, t->y, t->cells, t->h, t->c);
+}
+
 static void NAME(forward)(int threads, const k_recurrent *p, const T *h, const T *c, const T *w, T *gates, T *y, T *cells,
                           T *work)
 {
@@ -155,11 +168,8 @@ static void NAME(forward)(int threads, const k_recurrent *p, const T *h, const T
     copy_or_zero(carry_h, h, N * H * (int64_t)sizeof(T));
     copy_or_zero(carry_c, c, N * H * (int64_t)sizeof(T));
     k_tile_for(DTYPE)->transpose(H, G, w, H, wt, transposed_columns(p));
-    int64_t blocks = (N + BLOCK - 1) / BLOCK;
-    K_PARALLEL_FOR(team(p, threads), (int64_t b = 0; b < blocks; b++), {
-        int64_t n0 = b * BLOCK, n1 = n0 + BLOCK < N ? n0 + BLOCK : N;
-        NAME(block_forward)(p, n0, n1, wt, gates, y, cells, carry_h, carry_c);
-    });
+    struct NAME(forward_task) task = { p, wt, gates, y, cells, carry_h, carry_c };
+    ag_parallel(team(p, threads), (N + BLOCK - 1) / BLOCK, NAME(forward_turn), &task);
 }
 
 /* Where the step that was taken before has the state of row n of step t; `initial` holds what stood before the first. */
@@ -211,18 +221,27 @@ static void NAME(block_back)(const k_recurrent *p, const k_recurrent_back_argume
     }
 }
 
+struct NAME(back_task) {
+    const k_recurrent *p;
+    const k_recurrent_back_arguments *a;
+    const T *zero;
+};
+
+static void NAME(back_turn)(const void *task, int64_t b)
+{
+    const struct NAME(back_task) *t = task;
+    int64_t n0 = b * BLOCK, n1 = n0 + BLOCK < t->p->batch ? n0 + BLOCK : t->p->batch;
+    NAME(block_back)(t->p, t->a, n0, n1, t->a->dh, t->a->dc, t->zero);
+}
+
 static void NAME(back)(int threads, const k_recurrent *p, const k_recurrent_back_arguments *a, T *zero)
 {
     const int64_t H = p->hidden, N = p->batch;
-    T *dh = a->dh, *dc = a->dc;
-    memset(dh, 0, (size_t)(N * H) * sizeof(T));
-    memset(dc, 0, (size_t)(N * H) * sizeof(T));
+    memset(a->dh, 0, (size_t)(N * H) * sizeof(T));
+    memset(a->dc, 0, (size_t)(N * H) * sizeof(T));
     memset(zero, 0, (size_t)H * sizeof(T));
-    int64_t blocks = (N + BLOCK - 1) / BLOCK;
-    K_PARALLEL_FOR(team(p, threads), (int64_t b = 0; b < blocks; b++), {
-        int64_t n0 = b * BLOCK, n1 = n0 + BLOCK < N ? n0 + BLOCK : N;
-        NAME(block_back)(p, a, n0, n1, dh, dc, zero);
-    });
+    struct NAME(back_task) task = { p, a, zero };
+    ag_parallel(team(p, threads), (N + BLOCK - 1) / BLOCK, NAME(back_turn), &task);
 }
 
 #undef T
