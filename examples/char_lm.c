@@ -212,10 +212,16 @@ int main(int argc, char **argv)
 {
     const char *path = NULL;
     struct wishes w = { .prompt = "And Jesus said", .temperature = NAN, .length = 300, .top_p = 1 };
+    int64_t steps = 0;
+    double rate = 0;
     const struct own_option own[] = {
         { .name = "data", .argument = "FILE", .kind = OWN_TEXT, .value = &path,
           .help = "a text of your own, UTF-8, plain or .gz, such as the whole\nBible that examples/fetch_data.sh gets (default: the\n"
                   "Gospels and the Acts, which come with the source)" },
+        { .name = "steps", .argument = "N", .kind = OWN_WHOLE, .value = &steps, .low = 1, .high = STEPS_MAX,
+          .help = "optimizer steps (default 4000; of the GPT, whose steps take\nseven times as long, 1000)" },
+        { .name = "lr", .argument = "X", .kind = OWN_REAL, .value = &rate, .low = 1e-9, .high = 1e9, .same = true,
+          .help = "learning rate (default 0.004; of the GPT 0.002)" },
         { .name = "prompt", .argument = "TEXT", .kind = OWN_TEXT, .value = &w.prompt, .help = "what is gone on from (default @)" },
         { .name = "length", .argument = "N", .kind = OWN_WHOLE, .value = &w.length, .low = 1, .high = 1000000,
           .help = "characters to write (default @)" },
@@ -232,21 +238,15 @@ int main(int argc, char **argv)
     struct options options = {
         .program = "char_lm",
         .purpose = "Trains a network to guess the next character of a text, and lets it write.",
-        .accepts = OPTION_SEED | OPTION_THREADS | OPTION_STEPS | OPTION_BATCH | OPTION_LR | OPTION_JSON | OPTION_PICTURES |
-                   OPTION_SAVE | OPTION_NET | OPTION_FROM_SAVED,
+        .accepts = OPTION_SEED | OPTION_THREADS | OPTION_BATCH | OPTION_JSON | OPTION_PICTURES | OPTION_SAVE | OPTION_NET |
+                   OPTION_FROM_SAVED,
         .own = own,
-        .steps = 2000,
         .batch = 32,
-        .lr = 2e-3,
         .nets = nets,
     };
     int status = options_parse(&options, argc, argv);
     if (status >= 0) {
         return status;
-    }
-    if (options.steps > STEPS_MAX) {
-        fprintf(stderr, "%s: --steps must be at most %d (see --help)\n", options.program, STEPS_MAX);
-        return 2;
     }
     if (w.beam > 0 && (!isnan(w.temperature) || w.top_k > 0 || w.top_p < 1)) {
         fprintf(stderr, "%s: --beam leaves nothing to chance: it goes with neither --temperature, --top-k nor --top-p (see --help)\n",
@@ -259,6 +259,9 @@ int main(int argc, char **argv)
     if (!report_possible(&options)) {
         return EXIT_FAILURE;
     }
+    bool lstm = options.net == NET_LSTM;
+    options.steps = steps > 0 ? (int)steps : lstm ? 4000 : 1000;
+    rate = options.lr = rate > 0 ? rate : lstm ? 4e-3 : 2e-3;
     w.seed = (uint64_t)options.seed;
     return saving_exit_status(run(&options, path, &w) && output_standard_flush(options.program));
 }
