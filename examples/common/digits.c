@@ -262,6 +262,12 @@ bool digits_open_pngs(struct digits *d, const struct options *o, const char *fol
         data_set_free(all);
         return false;
     }
+    if (data_set_classes(all) > 10) {
+        fprintf(stderr, "%s: %s: %lld folders are as many classes; at most 10 can be told apart here\n", o->program, folder,
+                (long long)data_set_classes(all));
+        data_set_free(all);
+        return false;
+    }
     all = dark_is_ink(all);
     data_set *parts[2] = { NULL, NULL };
     data_split(all, 2, sizes, rng, parts);

@@ -25,7 +25,7 @@ bool digits_open(struct digits *d, const struct options *o, ag_rng *rng);
  * the digits. */
 bool clothes_open(struct digits *d, const struct options *o, ag_rng *rng);
 /* The same with the PNG files of a folder (data_png_folder()) in place of MNIST's: made grey and 28 x 28, dark being ink; a tenth of
- * them, drawn from rng, is for the test. NULL is no folder: as digits_open(). */
+ * them, drawn from rng, is for the test. At most ten classes. NULL is no folder: as digits_open(). */
 #define DIGITS_PNGS_HELP                                                              \
     "real pictures: a folder of PNG files with a folder in it for\n"                  \
     "each class, or none; they become grey and 28 x 28 pixels,\n"                     \

@@ -39,6 +39,12 @@ npy() {
 judge=$programs/judge_pictures
 expect 0 "pictures judged by a network that reads 99" "$judge" --data digits --json judged.json
 has judged.json '"share"' '"confidence"' '"variance"' '"frechet"' '"nearest": 1.0'
+expect 0 "200 pictures judged" "$judge" --data digits --threads 3 --json threads.json
+if diff <(grep -v -e file -e threads judged.json) <(grep -v -e file -e threads threads.json) >output; then
+    good
+else
+    bad "a judgement depends on the number of threads"
+fi
 tail -c +17 digits/t10k-images-idx3-ubyte | npy real.npy '|u1' '(200, 28, 28)'
 expect 0 "200 pictures judged" "$judge" --data digits --file real.npy --json again.json
 if diff <(grep -v file judged.json) <(grep -v file again.json) >output; then
@@ -74,6 +80,13 @@ absent lost.safetensors
 
 "$png_digits" digits pngs 300
 expect 0 "30 pictures judged by a network that reads" "$judge" --pngs pngs
+expect 0 "the weights are in drawn.safetensors" "$trainer" --pngs pngs --epochs 1 --weights drawn.safetensors
+mkdir many many/{a,b,c,d,e,f,g,h,i,j,k}
+for class in many/*; do
+    cp pngs/0/*.png "$class"
+done
+expect 1 "many: 11 folders are as many classes; at most 10 can be told apart here" "$judge" --pngs many
+expect 1 "pngs/0: a judge tells classes apart" "$trainer" --pngs pngs/0
 mkdir mixed mixed/0 mixed/1 none
 cp pngs/0/*.png mixed/0
 expect 1 "mixed/1: the folder of this class holds no PNG file" "$judge" --pngs mixed
