@@ -57,7 +57,8 @@ enum key {
     KEY_TABLE,
     KEY_WITHOUT,
     KEY_PARTS,
-    KEY_HELP
+    KEY_HELP,
+    KEY_OWN /* the first of the program's own; the others follow */
 };
 
 struct entry {
@@ -249,6 +250,52 @@ static void help_of(const struct options *defaults, const struct entry *e, char 
     }
 }
 
+/* The same for an option of the program's own. */
+static void help_of_own(const struct own_option *own, char *text, size_t bytes)
+{
+    char value[256] = "";
+    switch (own->kind) {
+    case OWN_SWITCH:
+        break;
+    case OWN_WHOLE:
+        snprintf(value, sizeof value, "%lld", (long long)*(const int64_t *)own->value);
+        break;
+    case OWN_REAL:
+        snprintf(value, sizeof value, "%g", *(const double *)own->value);
+        break;
+    case OWN_CHOICE: {
+        size_t used = strlen(names_text(own->choices, value, sizeof value));
+        snprintf(value + used, sizeof value - used, "%s(default %s)", used > 24 ? "\n" : " ", own->choices[*(const int *)own->value]);
+        break;
+    }
+    case OWN_TEXT: {
+        const char *given = *(const char *const *)own->value;
+        snprintf(value, sizeof value, "%s", given ? given : "none");
+        break;
+    }
+    }
+    const char *at = strchr(own->help, '@');
+    snprintf(text, bytes, "%.*s%s%s", at ? (int)(at - own->help) : (int)strlen(own->help), own->help, at ? value : "", at ? at + 1 : "");
+}
+
+/* Its first line stands beside the option, the others below one another. */
+static void print_entry(const char *name, const char *argument, const char *help)
+{
+    char left[64];
+    snprintf(left, sizeof left, "--%s%s%s", name, argument ? " " : "", argument ? argument : "");
+    const char *line = help;
+    while (line != NULL) {
+        const char *end = strchr(line, '\n');
+        int length = end ? (int)(end - line) : (int)strlen(line);
+        printf("  %-20s %.*s\n", line == help ? left : "", length, line);
+        line = end ? end + 1 : NULL;
+    }
+}
+
+enum { OWN_MAX = 32 };
+/* The help of the program's own options, written before the command line changes the defaults. */
+static char own_help[OWN_MAX][512];
+
 static void print_help(const struct options *o)
 {
     printf("Usage: %s [OPTION…]\n%s\n\n", o->program, o->purpose);
@@ -257,18 +304,14 @@ static void print_help(const struct options *o)
         if (!accepted(o, e)) {
             continue;
         }
-        char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", e->name, e->argument ? " " : "",
-                 e->argument ? e->argument : "");
+        if (e->key == KEY_HELP) { /* the last one */
+            for (int own = 0; o->own != NULL && o->own[own].name != NULL; own++) {
+                print_entry(o->own[own].name, o->own[own].argument, own_help[own]);
+            }
+        }
         char help[512];
         help_of(o, e, help, sizeof help);
-        const char *line = help;
-        while (line != NULL) {
-            const char *end = strchr(line, '\n');
-            int length = end ? (int)(end - line) : (int)strlen(line);
-            printf("  %-20s %.*s\n", line == help ? left : "", length, line);
-            line = end ? end + 1 : NULL;
-        }
+        print_entry(e->name, e->argument, help);
     }
     printf("\nExit status: 0 on success, 1 after an error, 2 after a wrong option.\n");
 }
@@ -314,7 +357,7 @@ static bool read_real(const char *text, double *out)
     return true;
 }
 
-static int take_integer(const struct options *o, const struct entry *e, const char *value,
+static int take_integer(const struct options *o, const char *name, const char *value,
                         int64_t low, int64_t high, int64_t *out)
 {
     if (read_integer(value, low, high, out)) {
@@ -323,31 +366,31 @@ static int take_integer(const struct options *o, const struct entry *e, const ch
     char wanted[96];
     snprintf(wanted, sizeof wanted, "a whole number from %lld to %lld", (long long)low,
              (long long)high);
-    return refuse(o, e->name, value, wanted);
+    return refuse(o, name, value, wanted);
 }
 
-static int take_int(const struct options *o, const struct entry *e, const char *value, int low,
+static int take_int(const struct options *o, const char *name, const char *value, int low,
                     int high, int *out)
 {
     int64_t wide = 0;
-    int status = take_integer(o, e, value, low, high, &wide);
+    int status = take_integer(o, name, value, low, high, &wide);
     if (status == GO_ON) {
         *out = (int)wide;
     }
     return status;
 }
 
-static int take_path(const struct options *o, const struct entry *e, const char *value,
+static int take_path(const struct options *o, const char *name, const char *value,
                      const char **out)
 {
     if (*value == '\0') {
-        return refuse(o, e->name, value, "a path");
+        return refuse(o, name, value, "a path");
     }
     *out = value;
     return GO_ON;
 }
 
-static int take_name(const struct options *o, const struct entry *e, const char *value,
+static int take_name(const struct options *o, const char *name, const char *value,
                      const char *const *names, int *out)
 {
     for (int i = 0; names[i] != NULL; i++) {
@@ -357,11 +400,11 @@ static int take_name(const struct options *o, const struct entry *e, const char 
         }
     }
     char wanted[128];
-    return refuse(o, e->name, value, names_text(names, wanted, sizeof wanted));
+    return refuse(o, name, value, names_text(names, wanted, sizeof wanted));
 }
 
 /* Numbers above 0 with commas between them, whole ones if so wanted. */
-static int take_list(const struct options *o, const struct entry *e, const char *value, bool whole,
+static int take_list(const struct options *o, const char *name, const char *value, bool whole,
                      double highest, struct number_list *out)
 {
     struct number_list list = { 0 };
@@ -389,7 +432,7 @@ static int take_list(const struct options *o, const struct entry *e, const char 
     char wanted[128];
     snprintf(wanted, sizeof wanted, "1 to %d %s%g, separated by commas", LIST_MAX,
              whole ? "whole numbers from 1 to " : "numbers above 0, up to ", highest);
-    return refuse(o, e->name, value, wanted);
+    return refuse(o, name, value, wanted);
 }
 
 static int take(struct options *o, const struct options *defaults, const struct entry *e,
@@ -397,15 +440,15 @@ static int take(struct options *o, const struct options *defaults, const struct 
 {
     switch (e->key) {
     case KEY_SEED:
-        return take_integer(o, e, value, 0, INT64_MAX, &o->seed);
+        return take_integer(o, e->name, value, 0, INT64_MAX, &o->seed);
     case KEY_THREADS:
-        return take_int(o, e, value, 1, 1024, &o->threads);
+        return take_int(o, e->name, value, 1, 1024, &o->threads);
     case KEY_EPOCHS:
-        return take_int(o, e, value, 1, 100000, &o->epochs);
+        return take_int(o, e->name, value, 1, 100000, &o->epochs);
     case KEY_STEPS:
-        return take_int(o, e, value, 1, INT_MAX, &o->steps);
+        return take_int(o, e->name, value, 1, INT_MAX, &o->steps);
     case KEY_BATCH:
-        return take_integer(o, e, value, 1, 1000000, &o->batch);
+        return take_integer(o, e->name, value, 1, 1000000, &o->batch);
     case KEY_LR:
         if (!read_real(value, &o->lr) || !(o->lr > 0)) {
             return refuse(o, e->name, value, "a number above 0");
@@ -417,13 +460,13 @@ static int take(struct options *o, const struct options *defaults, const struct 
         }
         return GO_ON;
     case KEY_PATIENCE:
-        return take_int(o, e, value, 1, INT_MAX, &o->patience);
+        return take_int(o, e->name, value, 1, INT_MAX, &o->patience);
     case KEY_DATA:
-        return take_path(o, e, value, &o->data);
+        return take_path(o, e->name, value, &o->data);
     case KEY_JSON:
-        return take_path(o, e, value, &o->json);
+        return take_path(o, e->name, value, &o->json);
     case KEY_PICTURES:
-        return take_path(o, e, value, &o->pictures);
+        return take_path(o, e->name, value, &o->pictures);
     case KEY_NO_PICTURES:
         o->pictures = NULL;
         return GO_ON;
@@ -434,33 +477,33 @@ static int take(struct options *o, const struct options *defaults, const struct 
         o->shuffle_labels = true;
         return GO_ON;
     case KEY_SAVE:
-        return take_path(o, e, value, &o->save);
+        return take_path(o, e->name, value, &o->save);
     case KEY_SAVE_EVERY:
-        return take_integer(o, e, value, 1, INT64_MAX, &o->save_every);
+        return take_integer(o, e->name, value, 1, INT64_MAX, &o->save_every);
     case KEY_RESUME:
         o->resume = true;
         return GO_ON;
     case KEY_DOT:
-        return take_path(o, e, value, &o->dot);
+        return take_path(o, e->name, value, &o->dot);
     case KEY_HTML:
-        return take_path(o, e, value, &o->html);
+        return take_path(o, e->name, value, &o->html);
     case KEY_RATES:
-        return take_list(o, e, value, false, 1e38, &o->rates);
+        return take_list(o, e->name, value, false, 1e38, &o->rates);
     case KEY_WIDTHS:
-        return take_list(o, e, value, true, 10000, &o->widths);
+        return take_list(o, e->name, value, true, 10000, &o->widths);
     case KEY_LABELS:
-        return take_list(o, e, value, true, 1e6, &o->labels);
+        return take_list(o, e->name, value, true, 1e6, &o->labels);
     case KEY_DIGITS:
-        return take_path(o, e, value, &o->digits);
+        return take_path(o, e->name, value, &o->digits);
     case KEY_SEEDS:
-        return take_int(o, e, value, 1, 100, &o->seeds);
+        return take_int(o, e->name, value, 1, 100, &o->seeds);
     case KEY_IMAGE:
-        return take_path(o, e, value, &o->image);
+        return take_path(o, e->name, value, &o->image);
     case KEY_GRAPH:
     case KEY_NET:
-        return take_name(o, e, value, o->nets, &o->net);
+        return take_name(o, e->name, value, o->nets, &o->net);
     case KEY_LOSS:
-        return take_name(o, e, value, o->losses, &o->loss);
+        return take_name(o, e->name, value, o->losses, &o->loss);
     case KEY_CONDITIONAL:
         o->conditional = true;
         return GO_ON;
@@ -479,7 +522,7 @@ static int take(struct options *o, const struct options *defaults, const struct 
         }
         return GO_ON;
     case KEY_LATENT:
-        return take_integer(o, e, value, 1, 1000, &o->latent);
+        return take_integer(o, e->name, value, 1, 1000, &o->latent);
     case KEY_BETA:
         if (!read_real(value, &o->beta) || !(o->beta >= 0 && o->beta <= 1e6)) {
             return refuse(o, e->name, value, "a number from 0 to 1e6");
@@ -489,7 +532,7 @@ static int take(struct options *o, const struct options *defaults, const struct 
         o->from_saved = true;
         return GO_ON;
     case KEY_TABLE:
-        return take_path(o, e, value, &o->data);
+        return take_path(o, e->name, value, &o->data);
     case KEY_WITHOUT:
         if (*value == '\0') {
             return refuse(o, e->name, value, "names of columns");
@@ -497,10 +540,41 @@ static int take(struct options *o, const struct options *defaults, const struct 
         o->without = value;
         return GO_ON;
     case KEY_PARTS:
-        return take_list(o, e, value, true, o->parts, &o->part);
+        return take_list(o, e->name, value, true, o->parts, &o->part);
     case KEY_HELP:
         print_help(defaults);
         return EXIT_SUCCESS;
+    case KEY_OWN:
+        break;
+    }
+    return GO_ON;
+}
+
+static int take_own(const struct options *o, const struct own_option *own, const char *value)
+{
+    double real = 0;
+    switch (own->kind) {
+    case OWN_SWITCH:
+        *(bool *)own->value = true;
+        return GO_ON;
+    case OWN_WHOLE:
+        return take_integer(o, own->name, value, (int64_t)own->low, (int64_t)own->high, own->value);
+    case OWN_REAL:
+        if (!read_real(value, &real) || !(real >= own->low && real <= own->high)) {
+            char wanted[96];
+            snprintf(wanted, sizeof wanted, "a number from %g to %g", own->low, own->high);
+            return refuse(o, own->name, value, wanted);
+        }
+        *(double *)own->value = real;
+        return GO_ON;
+    case OWN_CHOICE:
+        return take_name(o, own->name, value, own->choices, own->value);
+    case OWN_TEXT:
+        if (*value == '\0') {
+            return refuse(o, own->name, value, "some text");
+        }
+        *(const char **)own->value = value;
+        return GO_ON;
     }
     return GO_ON;
 }
@@ -543,8 +617,14 @@ int options_parse(struct options *o, int argc, char **argv)
     }
     const struct options defaults = *o;
 
-    struct option table[ENTRIES + 1] = { { NULL, 0, NULL, 0 } };
+    struct option table[ENTRIES + OWN_MAX + 1] = { { NULL, 0, NULL, 0 } };
     int count = 0;
+    int own_count = 0; /* at most OWN_MAX */
+    for (const struct own_option *own = o->own; own != NULL && own->name != NULL; own++, own_count++) {
+        help_of_own(own, own_help[own_count], sizeof own_help[own_count]);
+        table[count++] =
+            (struct option){ own->name, own->argument ? required_argument : no_argument, NULL, KEY_OWN + own_count };
+    }
     for (int i = 0; i < ENTRIES; i++) {
         if (accepted(o, &entries[i])) {
             int has_argument = entries[i].argument ? required_argument : no_argument;
@@ -564,12 +644,19 @@ int options_parse(struct options *o, int argc, char **argv)
                     argv[optind - 1]);
             return EXIT_USAGE;
         }
+        if (key >= KEY_OWN) {
+            int status = take_own(o, &o->own[key - KEY_OWN], optarg);
+            if (status != GO_ON) {
+                return status;
+            }
+            continue;
+        }
         const struct entry *e = entry_of(key);
         if (e == NULL) {
             const struct entry *refused = entry_of(optopt);
-            if (refused != NULL) {
-                fprintf(stderr, "%s: option '--%s' takes no value (see --help)\n", o->program,
-                        refused->name);
+            const char *name = refused != NULL ? refused->name : optopt >= KEY_OWN ? o->own[optopt - KEY_OWN].name : NULL;
+            if (name != NULL) {
+                fprintf(stderr, "%s: option '--%s' takes no value (see --help)\n", o->program, name);
             } else if (optopt != 0) { /* a letter, perhaps in the middle of a word */
                 fprintf(stderr, "%s: unknown option '-%c' (see --help)\n", o->program, optopt);
             } else {

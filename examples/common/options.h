@@ -54,10 +54,32 @@ struct number_list {
     double value[LIST_MAX];
 };
 
+/* What an option that one program alone has writes to. */
+enum own_kind {
+    OWN_SWITCH, /* bool: true if given; it takes no value */
+    OWN_WHOLE,  /* int64_t */
+    OWN_REAL,   /* double */
+    OWN_CHOICE, /* int: index into `choices` */
+    OWN_TEXT,   /* const char *: any text but the empty one */
+};
+
+/* An option that one program alone has. The program keeps a table of them, ended by a NULL name, and holds the values itself: what
+ * they are before options_parse() is the default. */
+struct own_option {
+    const char *name, *argument; /* --name ARGUMENT; NULL: takes none */
+    const char *help;            /* lines separated by '\n'; '@' stands for the default */
+    enum own_kind kind;
+    void *value;
+    double low, high;           /* OWN_WHOLE, OWN_REAL: from low to high, both allowed */
+    const char *const *choices; /* OWN_CHOICE: ended by NULL */
+    bool same;                  /* a run that is resumed must have the same */
+};
+
 struct options {
     const char *program; /* its name, for messages and file names; the caller sets it */
     const char *purpose; /* one or more lines for --help; the caller sets it */
     unsigned accepts;    /* OPTION_… | …; the caller sets it */
+    const struct own_option *own; /* NULL, or the program's own; the caller sets it */
     const char *path;    /* argv[0] */
     int64_t seed;        /* default 1 */
     int threads;         /* 0: as many as the library chooses */

@@ -60,6 +60,29 @@ static void listen(const struct options *o)
     act(note_signal);
 }
 
+static void own_visit(ag_state_visitor *v, const struct own_option *own)
+{
+    switch (own->kind) {
+    case OWN_SWITCH:
+        ag_state_same_int64(v, own->name, *(const bool *)own->value);
+        break;
+    case OWN_WHOLE:
+        ag_state_same_int64(v, own->name, *(const int64_t *)own->value);
+        break;
+    case OWN_REAL:
+        ag_state_same_double(v, own->name, *(const double *)own->value);
+        break;
+    case OWN_CHOICE:
+        ag_state_same_text(v, own->name, own->choices[*(const int *)own->value]);
+        break;
+    case OWN_TEXT: {
+        const char *text = *(const char *const *)own->value;
+        ag_state_same_text(v, own->name, text ? text : "");
+        break;
+    }
+    }
+}
+
 /* What decides which numbers come out must be what it was. How many epochs or steps there are may change: a run can be made
  * longer. */
 static void options_visit(void *object, ag_state_visitor *v)
@@ -98,6 +121,11 @@ static void options_visit(void *object, ag_state_visitor *v)
     }
     if (o->accepts & OPTION_BETA) {
         ag_state_same_double(v, "beta", o->beta);
+    }
+    for (const struct own_option *own = o->own; own != NULL && own->name != NULL; own++) {
+        if (own->same) {
+            own_visit(v, own);
+        }
     }
 }
 
