@@ -28,7 +28,7 @@
 #include "common/report.h"
 #include "common/saving.h"
 
-enum { EPOCHS_DCGAN = 12, EPOCHS_MLP = 60, EPOCHS_TOO_STRONG = 6, COMPARED = 2000 };
+enum { EPOCHS_DCGAN = 12, EPOCHS_MLP = 60, EPOCHS_TOO_STRONG = 6, COMPARED = 4000 };
 
 static const char *const nets[] = { "dcgan", "mlp", NULL };
 static const char *const losses[] = { "non-saturating", "least-squares", "hinge", "wasserstein", NULL };

@@ -86,6 +86,7 @@ struct looks {
     double variety;
     double share[DIGIT_CLASSES]; /* of pictures that look like that class */
     int classes;                 /* how many have a share of 3 % or more */
+    double distance;             /* from the nearest real picture; 1: as far as real pictures are from one another */
     double as_ordered;           /* share of pictures that look like the class that was asked for */
 };
 /* pictures (n,1,28,28) from -1 to 1, made for classes `ordered`; real_variety: of real pictures. Called without recording. */

@@ -64,7 +64,8 @@ struct looks looks_of(const struct nearest *real, ag_tensor pictures, const int6
     n = n < WATCHED ? n : WATCHED;
     pictures = ag_narrow(pictures, 0, 0, n);
     struct looks looks = { .variety = real_variety > 0 ? variety(pictures) / real_variety : 0 };
-    nearest_classes(real, ag_mul_scalar(ag_add_scalar(pictures, 1), 0.5), labels);
+    double distance = nearest_classes(real, ag_mul_scalar(ag_add_scalar(pictures, 1), 0.5), labels);
+    looks.distance = real->distance > 0 ? distance / real->distance : 0;
     for (int64_t i = 0; i < n; i++) {
         if (labels[i] >= 0 && labels[i] < DIGIT_CLASSES) {
             looks.share[labels[i]] += 1 / (double)n;
@@ -79,19 +80,41 @@ struct looks looks_of(const struct nearest *real, ag_tensor pictures, const int6
 
 /* ---- what is going wrong ---------------------------------------------------------------------------------------------------- */
 
-/* Real pictures have `real` classes of 3 % or more; false ones that look like less than half of them have collapsed. */
-static const char *collapsed(const struct looks *looks, char text[256])
+/* The classes with the largest shares that together make up 85 %: returns how many they are. Of ten classes that are equally
+ * frequent it takes nine. */
+static int main_classes(const struct looks *looks, int classes[DIGIT_CLASSES], double *sum)
 {
-    double sum = 0;
-    size_t used = (size_t)snprintf(text, 256, "the generator has collapsed to a few classes: ");
-    for (int class = 0; class < DIGIT_CLASSES; class++) {
-        if (looks->share[class] >= 0.03) {
-            sum += looks->share[class];
-            used += (size_t)snprintf(text + used, 256 - used, "%d ", class);
+    bool taken[DIGIT_CLASSES] = { false };
+    int n = 0;
+    for (*sum = 0; n < DIGIT_CLASSES && *sum < 0.85; n++) {
+        int largest = -1;
+        for (int class = 0; class < DIGIT_CLASSES; class++) {
+            if (!taken[class] && (largest < 0 || looks->share[class] > looks->share[largest])) {
+                largest = class;
+            }
         }
+        taken[largest] = true;
+        classes[n] = largest;
+        *sum += looks->share[largest];
     }
-    snprintf(text + used, 256 - used, "are what %.0f %% of its pictures look like", 100 * sum);
-    return text;
+    return n;
+}
+
+/* Whether the pictures are of few classes, in words. Pictures that look like nothing yet are not judged: some real picture is
+ * nearest to a blot, too. */
+static bool collapsed(const struct looks *looks, char text[256])
+{
+    int classes[DIGIT_CLASSES];
+    double sum;
+    int n = main_classes(looks, classes, &sum);
+    if (n > DIGIT_CLASSES / 3 || looks->distance > 1.2) {
+        return false;
+    }
+    size_t used = (size_t)snprintf(text, 256, "the generator has collapsed to a few classes: %.0f %% of its pictures look like", 100 * sum);
+    for (int i = 0; i < n; i++) {
+        used += (size_t)snprintf(text + used, 256 - used, "%s %d", i > 0 ? "," : "", classes[i]);
+    }
+    return true;
 }
 
 const char *diagnosis(const struct game *game, const struct course *c, const struct looks *looks, char text[256])
@@ -104,8 +127,8 @@ const char *diagnosis(const struct game *game, const struct course *c, const str
     if (looks->variety < 0.35) {
         return "the pictures are nearly alike: the generator has collapsed to a few that pass";
     }
-    if (looks->classes <= DIGIT_CLASSES / 3) {
-        return collapsed(looks, text);
+    if (collapsed(looks, text)) {
+        return text;
     }
     if (tells_apart) {
         return "the discriminator is too strong: it tells nearly all pictures apart";
