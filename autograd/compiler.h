@@ -23,6 +23,7 @@
 #define AG_NOINLINE __attribute__((noinline))
 #define AG_ALWAYS_INLINE inline __attribute__((always_inline))
 #define AG_CONSTRUCTOR __attribute__((constructor))
+#define AG_DESTRUCTOR __attribute__((destructor))
 #define AG_CLEANUP(function) __attribute__((cleanup(function)))
 #else
 #define AG_API
@@ -38,6 +39,15 @@
 #if defined(__SIZEOF_INT128__)
 __extension__ typedef unsigned __int128 ag_uint128;
 #define AG_UINT128 ag_uint128
+#endif
+
+/* What a thread says while it looks at memory again and again. */
+#if defined(__x86_64__) || defined(__i386__)
+#define AG_PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define AG_PAUSE() __asm__ volatile("yield")
+#else
+#define AG_PAUSE() ((void)0)
 #endif
 
 /* Kernels compiled for several instruction sets, the best one chosen when the library is loaded. Named by level, not by

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +13,10 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 
@@ -26,18 +31,6 @@ void *platform_aligned_alloc(size_t bytes)
 void platform_aligned_free(void *block)
 {
     free(block);
-}
-
-int platform_processors(void)
-{
-#if defined(__linux__)
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-        return CPU_COUNT(&set);
-    }
-#endif
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n < 1 ? 1 : (int)n;
 }
 
 bool platform_is_terminal(FILE *stream)
@@ -81,6 +74,149 @@ void platform_unlock(void)
     pthread_mutex_unlock(&lock);
 }
 
+/* ---- threads ---------------------------------------------------------------------------------------------------------- */
+
+/* The share of time in one folder's cpu.max, "quota period" or "max period", in processors and rounded up; 0: no limit. */
+static int processors_of_file(const char *root, const char *folder)
+{
+    char path[1024], text[64];
+    long quota = 0, period = 0;
+    snprintf(path, sizeof(path), "%s%s/cpu.max", root, folder);
+    FILE *file = fopen(path, "re");
+    bool limited = file != NULL && fgets(text, sizeof(text), file) != NULL && sscanf(text, "%ld %ld", &quota, &period) == 2;
+    if (file != NULL) {
+        fclose(file);
+    }
+    return limited && quota > 0 && period > 0 && quota / period < 65536 ? (int)((quota + period - 1) / period) : 0;
+}
+
+int platform_processors_of_group(const char *root, const char *group)
+{
+    char folder[512];
+    int least = 0;
+    snprintf(folder, sizeof(folder), "%s", group);
+    for (;;) {
+        int n = processors_of_file(root, folder);
+        least = n > 0 && (least == 0 || n < least) ? n : least;
+        char *end = strrchr(folder, '/');
+        if (end == NULL) {
+            return least;
+        }
+        *end = '\0';
+    }
+}
+
+/* Of the control group this process is in. Groups of the earlier kind (version 1) are not asked. */
+static int processors_of_my_group(void)
+{
+    char line[512];
+    int n = 0;
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "0::", 3) == 0) {
+            line[strcspn(line, "\n")] = '\0';
+            n = platform_processors_of_group("/sys/fs/cgroup", line + 3);
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return n;
+}
+
+int platform_processors(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) == 0) {
+        n = CPU_COUNT(&set);
+    }
+#endif
+    static atomic_int asked = -1; /* threads that find it so ask, and find the same */
+    int share = atomic_load(&asked);
+    if (share < 0) {
+        share = processors_of_my_group();
+        atomic_store(&asked, share);
+    }
+    n = share > 0 && share < n ? share : n;
+    return n < 1 ? 1 : (int)n;
+}
+
+_Static_assert(sizeof(pthread_t) <= sizeof(uintptr_t), "a thread's name fits its place");
+
+static void *begin_thread(void *argument)
+{
+    struct platform_thread *thread = argument;
+    thread->work(thread->argument);
+    return NULL;
+}
+
+bool platform_thread_start(struct platform_thread *thread, void (*work)(void *), void *argument)
+{
+    thread->work = work;
+    thread->argument = argument;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t id;
+    bool started = pthread_create(&id, NULL, begin_thread, thread) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started) {
+        memcpy(&thread->id, &id, sizeof(id));
+    }
+    return started;
+}
+
+void platform_thread_join(struct platform_thread *thread)
+{
+    pthread_t id;
+    memcpy(&id, &thread->id, sizeof(id));
+    pthread_join(id, NULL);
+}
+
+void platform_yield(void)
+{
+    sched_yield();
+}
+
+#if defined(__linux__)
+void platform_wait(atomic_uint *word, unsigned value)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+void platform_wake(atomic_uint *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+#else
+static pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+void platform_wait(atomic_uint *word, unsigned value)
+{
+    pthread_mutex_lock(&wait_lock);
+    if (atomic_load(word) == value) {
+        pthread_cond_wait(&changed, &wait_lock);
+    }
+    pthread_mutex_unlock(&wait_lock);
+}
+
+void platform_wake(atomic_uint *word)
+{
+    (void)word; /* all look at theirs */
+    pthread_mutex_lock(&wait_lock);
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&wait_lock);
+}
+#endif
+
+bool platform_in_forked_child(void (*forget)(void))
+{
+    return pthread_atfork(NULL, NULL, forget) == 0;
+}
+
 /* ---- folders ------------------------------------------------------------------------------------------------------- */
 
 /* Note [One writer a folder]
@@ -109,6 +245,15 @@ int platform_folder_take(const char *path, const char **reason)
 void platform_folder_leave(int descriptor)
 {
     close(descriptor); /* and with it the lock */
+}
+
+enum platform_kind platform_path_kind(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0) {
+        return PLATFORM_NOTHING;
+    }
+    return S_ISREG(status.st_mode) ? PLATFORM_FILE : S_ISDIR(status.st_mode) ? PLATFORM_FOLDER : PLATFORM_OTHER;
 }
 
 bool platform_folder_each(const char *path, void (*each)(const char *name, void *user), void *user,

@@ -2,6 +2,7 @@
 #ifndef WENGERT_AUTOGRAD_PLATFORM_H
 #define WENGERT_AUTOGRAD_PLATFORM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +12,10 @@ void *platform_aligned_alloc(size_t bytes); /* 64-byte aligned; NULL if there is
 void platform_aligned_free(void *block);
 bool platform_is_terminal(FILE *stream); /* one that can go back in a line and clear it */
 double platform_seconds(void); /* of a clock that only goes forward */
-int platform_processors(void); /* that this process may use */
+/* The processors that this process may use: those it is bound to, and no more than its group's share of the time makes up. */
+int platform_processors(void);
+/* How many make up the share of a control group, rounded up, of those below `root`: a group has no more than those it lies in. 0: no limit. */
+int platform_processors_of_group(const char *root, const char *group);
 
 /* Runs `destroy` with the pointer when the thread that set it ends. Each purpose has one destroy function; the order between
  * purposes is open, and a destroy function may set the other purpose's pointer anew. */
@@ -20,11 +24,32 @@ void platform_at_thread_exit(enum platform_exit purpose, void (*destroy)(void *)
 void platform_lock(void); /* one lock for the rare shared tables */
 void platform_unlock(void);
 
+/* ---- threads ---------------------------------------------------------------------------------- */
+
+/* A thread that no signal is handed to. */
+struct platform_thread {
+    uintptr_t id;
+    void (*work)(void *);
+    void *argument;
+};
+/* False if the system gives no more. The struct stays in its place until the thread has been joined. */
+bool platform_thread_start(struct platform_thread *thread, void (*work)(void *), void *argument);
+void platform_thread_join(struct platform_thread *thread); /* not from the thread itself */
+void platform_yield(void);
+/* Sleeps while *word is `value`, or shorter. */
+void platform_wait(atomic_uint *word, unsigned value);
+void platform_wake(atomic_uint *word); /* those that sleep on it */
+/* Runs `forget` in the child of every fork, where no other thread is left; false if there is no memory for that. */
+bool platform_in_forked_child(void (*forget)(void));
+
 /* ---- folders ---------------------------------------------------------------------------------- */
 
 /* Makes the folder if need be, and takes it for this process until platform_folder_leave(). Returns a descriptor, or -1 and a reason. */
 int platform_folder_take(const char *path, const char **reason);
 void platform_folder_leave(int descriptor);
+/* What a path leads to, links followed. */
+enum platform_kind { PLATFORM_NOTHING, PLATFORM_FILE, PLATFORM_FOLDER, PLATFORM_OTHER /* a pipe, a device, … */ };
+enum platform_kind platform_path_kind(const char *path);
 /* Calls `each` with every name in the folder. False and a reason if it cannot be read. */
 bool platform_folder_each(const char *path, void (*each)(const char *name, void *user), void *user,
                           const char **reason);

@@ -20,6 +20,7 @@
 #define SLACK 64 /* some vector kernels read this far behind a matrix */
 #define CLASSES 320
 #define LONGEST_WINDOW (1 << 20)
+#define MOST_THREADS 1024
 
 _Static_assert(sizeof(ag_storage) <= HEADER, "the header precedes the data in one cache line");
 
@@ -78,19 +79,20 @@ static size_t class_bytes(int c)
     return ((size_t)(c - 8) % 8 + 9) << octave;
 }
 
-static int threads_at_start(void)
+/* What the environment says, or the number of processors; `wrong`: what it says is no number of threads. */
+static int threads_at_start(const char **wrong)
 {
-    const char *names[] = {"WENGERT_NUM_THREADS", "OMP_NUM_THREADS"};
-    for (int i = 0; i < 2; i++) {
-        const char *text = getenv(names[i]);
-        if (text != NULL) {
-            long n = strtol(text, NULL, 10);
-            if (n >= 1 && n <= 1024) {
-                return (int)n;
-            }
+    const char *text = getenv("WENGERT_NUM_THREADS");
+    if (text != NULL && text[0] != '\0') {
+        char *end;
+        long n = strtol(text, &end, 10);
+        if (*end == '\0' && n >= 1 && n <= MOST_THREADS) {
+            return (int)n;
         }
+        *wrong = text;
     }
-    return platform_processors();
+    int n = platform_processors();
+    return n < MOST_THREADS ? n : MOST_THREADS;
 }
 
 static void give_back(struct ag_pool *p, int c, int keep);
@@ -113,6 +115,7 @@ static struct ag_pool *pool(void)
     if (AG_LIKELY(mine != NULL)) {
         return mine;
     }
+    const char *wrong = NULL;
     platform_lock();
     struct ag_pool *p = pools;
     while (p != NULL && p->in_use) {
@@ -124,13 +127,17 @@ static struct ag_pool *pool(void)
     }
     if (p != NULL) {
         p->in_use = true;
-        p->threads = threads_at_start();
+        p->threads = threads_at_start(&wrong);
         p->window = p->next_window = 8;
     }
     platform_unlock();
     mine = p;
     if (p != NULL) {
         platform_at_thread_exit(PLATFORM_EXIT_POOL, retire, p);
+    }
+    if (wrong != NULL) {
+        ag_error_raise(ag_caller(), AG_ERROR_VALUE, "WENGERT_NUM_THREADS is \"%s\": 1 to %d threads are possible", wrong,
+                       MOST_THREADS);
     }
     return p;
 }
@@ -303,8 +310,8 @@ void ag_memory_reset_peak(void)
 void ag_set_threads(int n)
 {
     struct ag_pool *p = pool();
-    if (n < 1 || n > 1024) {
-        ag_error_raise(ag_caller(), AG_ERROR_VALUE, "ag_set_threads: %d threads; 1 to 1024 are possible", n);
+    if (n < 1 || n > MOST_THREADS) {
+        ag_error_raise(ag_caller(), AG_ERROR_VALUE, "ag_set_threads: %d threads; 1 to %d are possible", n, MOST_THREADS);
         return;
     }
     if (p != NULL) {

@@ -28,8 +28,11 @@ AG_API void ag_memory_reset_peak(void); /* the peak starts anew at what is live 
 /* Gives the calling thread's unused pool memory back to the system. */
 AG_API void ag_memory_trim(void);
 
-/* The number of threads that operations of the calling thread use. Starts as the environment variable
- * WENGERT_NUM_THREADS if set, else OMP_NUM_THREADS, else the number of processors. Results do not depend on it. */
+/* The number of threads that operations of the calling thread use, itself included: 1 to 1024. Starts as the environment variable
+ * WENGERT_NUM_THREADS if it is set (a value that is no such number is an error of the thread's first call), else as the number of
+ * processors that the process may use. The others are started when an operation first is worth them; all threads that use the
+ * library share them, and while one has them, the operations of another run on its own thread alone. Results do not depend on
+ * the number. */
 AG_API void ag_set_threads(int n);
 AG_API int ag_threads(void);
 

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 #include "autograd/storage.h"
 
 enum { PIECE = 1 << 20 };
@@ -67,29 +67,38 @@ static size_t entry_bytes(const ag_state_entry *e)
     return (size_t)ag_shape_numel(e->shape) * ag_dtype_size(e->dtype);
 }
 
+/* What the pieces of a sum share. */
+struct pieces {
+    const char *data;
+    size_t n;
+    uint64_t seed, *each;
+};
+
+static uint64_t sum_of_piece(const struct pieces *t, int64_t i)
+{
+    size_t at = (size_t)i * PIECE, bytes = t->n - at < PIECE ? t->n - at : PIECE;
+    return mix(t->seed + (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15) + digest(t->data + at, bytes));
+}
+
+static void keep_sum_of_piece(const void *task, int64_t i)
+{
+    const struct pieces *t = task;
+    t->each[i] = sum_of_piece(t, i);
+}
+
 /* Of `n` bytes under a name, with a number for what they are. */
 static uint64_t sum_of(const char *name, uint64_t kind, const void *data, size_t n)
 {
     uint64_t seed = mix(mix(digest(name, strlen(name))) + kind) + n, sum = mix(seed);
     int64_t pieces = (int64_t)((n + PIECE - 1) / PIECE);
-    uint64_t *each = pieces > 1 ? calloc((size_t)pieces, sizeof *each) : NULL;
-    if (each == NULL) { /* few pieces, or no memory: one after the other */
-        for (int64_t i = 0; i < pieces; i++) {
-            size_t at = (size_t)i * PIECE, bytes = n - at < PIECE ? n - at : PIECE;
-            sum += mix(seed + (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15) +
-                       digest((const char *)data + at, bytes));
-        }
-        return sum;
+    struct pieces task = { data, n, seed, pieces > 1 ? calloc((size_t)pieces, sizeof *task.each) : NULL };
+    if (task.each != NULL) { /* else few pieces, or no memory: one after the other */
+        ag_parallel(ag_threads(), pieces, keep_sum_of_piece, &task);
     }
-    K_PARALLEL_FOR(ag_threads(), (int64_t i = 0; i < pieces; i++), {
-        size_t at = (size_t)i * PIECE, bytes = n - at < PIECE ? n - at : PIECE;
-        each[i] = mix(seed + (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15) +
-                      digest((const char *)data + at, bytes));
-    });
     for (int64_t i = 0; i < pieces; i++) {
-        sum += each[i];
+        sum += task.each != NULL ? task.each[i] : sum_of_piece(&task, i);
     }
-    free(each);
+    free(task.each);
     return sum;
 }
 

@@ -62,6 +62,11 @@ static const nn_module_type transpose_type = {
     .describe = transpose_describe,
 };
 
+bool nn_is_transposed(const nn_module *m)
+{
+    return m->type == &transpose_type;
+}
+
 nn_conv_transpose2d_config nn_conv_transpose2d_defaults(int64_t in, int64_t out, int64_t kernel)
 {
     return (nn_conv_transpose2d_config){

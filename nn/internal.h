@@ -12,13 +12,14 @@
 
 typedef struct nn_private {
     nn_module *parent; /* the one that reached it first; NULL: a root, or not reached yet */
-    char *name;        /* its name there, and its label on the tape; NULL for a root */
+    char *name;        /* its name there, and its label on the tape; NULL for a root, and for one without a name */
     nn_module *next;   /* chains the modules of a tree while it is freed */
     ag_shape
         *watch;  /* where forward writes the shape of its result, for summaries; NULL: nowhere */
     bool nil;    /* made after an error: every call does nothing */
     bool busy;   /* being walked: it may not be reached from within itself */
     bool listed; /* in the chain */
+    bool spoken_for; /* its parent lists what it owns: its own visit function is not asked */
 } nn_private;
 
 static inline nn_private *nn_private_of(const nn_module *m)
@@ -40,6 +41,8 @@ bool nn_usable(ag_place where, const char *function, const nn_module *m);
 #define NN_TEXT 256
 char *nn_module_text(const nn_module *m, char *text, size_t bytes);
 nn_module *nn_root_of(nn_module *m);
+/* The name, by address, of a child whose parent only stands around it: what the child owns goes by the parent's path. */
+extern const char nn_nameless[];
 /* Gives a child that no parent has reached yet its parent and name. False after raising. */
 bool nn_adopt(ag_place where, nn_module *parent, const char *name, nn_module *child);
 char *nn_copy_text(ag_place where, const char *text); /* NULL after raising */
@@ -136,6 +139,9 @@ void nn_call_wrong_type(ag_place where, const char *function, const char *needed
 
 /* What made_by_defaults holds in a config of a layer that came from its defaults function. */
 #define NN_MADE_BY_DEFAULTS 0x6e6e6c79u
+
+/* Whether the outputs are the second dimension of a layer's weight (conv_transpose.c). */
+bool nn_is_transposed(const nn_module *m);
 
 /* ---- for layers ------------------------------------------------------------------------------ */
 

@@ -82,6 +82,34 @@ AG_API void nn_sequential_append(nn_module *sequential, nn_module *child);
 AG_API int64_t nn_sequential_count(const nn_module *sequential);
 AG_API nn_module *nn_sequential_child(nn_module *sequential, int64_t i); /* borrowed */
 
+/* A layer over every step: y[n][t] = inner(x[n][t]), with one call of the layer for all steps.
+ * x (N,T,…)   y (N,T,…), inner from (N T,…) to (N T,…). Steps first, (T,N,…), is as good. Batch normalisation takes its statistics over
+ * all samples and steps. Parameters have the names that they have in `inner`, so that a layer's weights fit before and after. Takes
+ * ownership of `inner`, whose inputs begin with the batch: recurrent layers and attention need batch_first. For packed sequences no
+ * wrapper is needed: nn_forward(layer, packed.data). Keras' TimeDistributed. */
+AG_API nn_module *nn_time_distributed(nn_module *inner);
+
+/* Spectral normalisation: y = inner(x) with the weight W / sigma, sigma = u^T W v an estimate of the largest singular value of W, seen
+ * as a matrix with a row for each output. In training each forward first improves u and v by power iteration; in eval mode they stay.
+ * Gradients flow through W / sigma with u and v constant. Takes ownership of `inner`, a layer with a weight of two or more
+ * dimensions (linear, convolution, transposed convolution), which may not be initialised yet. Names, their order and numbers are those
+ * of torch.nn.utils.spectral_norm(): bias, weight_orig (the parameters), weight_u (outputs), weight_v (all else), both random
+ * directions at first; weights out of torch.nn.utils.parametrizations.spectral_norm() load with the renames
+ * { "0.parametrizations.weight.original", "0.weight_orig" }, { "0.parametrizations.weight.0._u", "0.weight_u" }, and _v likewise.
+ * Miyato, Kataoka, Koyama & Yoshida 2018. */
+AG_API nn_module *nn_spectral_norm(nn_module *inner);
+
+typedef struct nn_spectral_norm_config {
+    uint32_t made_by_defaults;
+    int64_t iterations; /* of the power method in each forward of training; default 1 */
+    double eps;         /* lengths below it count as it; default 1e-12 */
+    int dim;            /* of the weight: the outputs; default -1: 1 of a transposed convolution, 0 of others */
+} nn_spectral_norm_config;
+
+AG_API nn_spectral_norm_config nn_spectral_norm_defaults(void);
+/* nn_spectral_norm() with a configuration. */
+AG_API nn_module *nn_spectral_norm_with(nn_module *inner, nn_spectral_norm_config config);
+
 /* Errors of the functions that take no place name the line of the call, too. */
 #ifndef WENGERT_INTERNAL
 #define nn_linear(...) AG_NOTING(nn_linear(__VA_ARGS__))
@@ -113,6 +141,9 @@ AG_API nn_module *nn_sequential_child(nn_module *sequential, int64_t i); /* borr
 #define nn_log_softmax(...) AG_NOTING(nn_log_softmax(__VA_ARGS__))
 #define nn_sequential_from(...) AG_NOTING(nn_sequential_from(__VA_ARGS__))
 #define nn_sequential_append(...) AG_NOTING(nn_sequential_append(__VA_ARGS__))
+#define nn_time_distributed(...) AG_NOTING(nn_time_distributed(__VA_ARGS__))
+#define nn_spectral_norm(...) AG_NOTING(nn_spectral_norm(__VA_ARGS__))
+#define nn_spectral_norm_with(...) AG_NOTING(nn_spectral_norm_with(__VA_ARGS__))
 #define nn_sequential_child(...) AG_NOTING(nn_sequential_child(__VA_ARGS__))
 #endif
 

@@ -136,6 +136,8 @@ nn_module *nn_root_of(nn_module *m)
     return m;
 }
 
+const char nn_nameless[] = "";
+
 static void append_path(const nn_module *m, char *text, size_t bytes)
 {
     const nn_private *p = nn_private_of(m);
@@ -143,6 +145,9 @@ static void append_path(const nn_module *m, char *text, size_t bytes)
         return;
     }
     append_path(p->parent, text, bytes);
+    if (p->name == NULL) {
+        return;
+    }
     size_t used = strlen(text);
     snprintf(text + used, bytes - used, "%s%s", used > 0 ? "." : "", p->name);
 }
@@ -174,11 +179,12 @@ bool nn_adopt(ag_place where, nn_module *parent, const char *name, nn_module *ch
                        nn_module_text(child, text, sizeof(text)), name);
         return false;
     }
-    char *copy = nn_copy_text(where, name);
-    if (copy == NULL) {
-        return false;
+    if (name != nn_nameless) {
+        p->name = nn_copy_text(where, name);
+        if (p->name == NULL) {
+            return false;
+        }
     }
-    p->name = copy;
     p->parent = parent;
     return true;
 }
@@ -217,7 +223,7 @@ void nn_visit_rng(nn_visitor *v, const char *name, ag_rng *slot)
 
 void nn_visit_module(nn_module *m, const nn_visits *visits, void *user)
 {
-    if (m->type->visit != NULL && !nn_is_nil(m)) {
+    if (m->type->visit != NULL && !nn_is_nil(m) && !nn_private_of(m)->spoken_for) {
         nn_visitor v = { visits, m, user };
         m->type->visit(m, &v);
     }

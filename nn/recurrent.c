@@ -32,6 +32,11 @@ static nn_rnn_kind kind_of(const nn_module *m)
     return m->type == &lstm_type ? NN_LSTM : m->type == &gru_type ? NN_GRU : NN_RNN;
 }
 
+bool nn_rnn_steps_first(const nn_module *m)
+{
+    return is_recurrent(m) && !((const struct nn_rnn *)m)->config.batch_first;
+}
+
 static int64_t directions(const struct nn_rnn *self)
 {
     return self->config.bidirectional ? 2 : 1;

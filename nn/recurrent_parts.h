@@ -23,6 +23,8 @@ ag_tensor nn_rnn_apply(nn_rnn_kind kind, ag_tensor x, nn_rnn_state before, ag_re
                        ag_tensor *cells);
 /* Raises in the constructor's name; false then. */
 bool nn_rnn_config_good(const char *function, const nn_rnn_config *config);
+/* Whether m is a recurrent layer whose inputs are (steps,batch,…). */
+bool nn_rnn_steps_first(const nn_module *m);
 /* U(-1/sqrt(hidden), 1/sqrt(hidden)) */
 void nn_rnn_fill(ag_tensor w, ag_rng *rng, int64_t hidden);
 

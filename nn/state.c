@@ -2,6 +2,7 @@
  * The state of a tree as a whole: copying it into another tree, cloning a tree, one hash over it.
  * Knows no layer.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -221,6 +222,7 @@ static nn_module *copy_module(const nn_module *m)
     memcpy(copy, m, type->instance_size);
     copy->priv = priv;
     copy->initialised = false;
+    nn_private_of(copy)->spoken_for = nn_private_of(m)->spoken_for;
     if (knows_copy && type->copy != NULL && !type->copy(copy, m)) {
         ag_error_raise(AG_HERE, AG_ERROR_MEMORY, "nn_clone: the copy function of %s failed",
                        nn_module_text(m, text, sizeof(text)));
@@ -371,7 +373,11 @@ static void tree_visit(void *object, ag_state_visitor *v)
         for (int64_t i = 0; i < tree.members; i++) {
             const nn_member *member = &tree.member[i];
             if (member->first == i) {
-                group_bool(v, member->path, "training", &member->module->training);
+                char key[32] = "training"; /* a nameless child shares its parent's path */
+                if (i > 0 && member->name[0] == '\0') {
+                    snprintf(key, sizeof(key), "training_%d", member->depth);
+                }
+                group_bool(v, member->path, key, &member->module->training);
             }
         }
     }

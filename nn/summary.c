@@ -91,14 +91,14 @@ static int64_t count_elements(const nn_tree *tree, const nn_module *owner, nn_ki
     return count;
 }
 
-/* "  conv (Conv2d)": indented below the children of the root. */
+/* "  conv (Conv2d)": indented below the children of the root; "(Conv2d)" if it has no name. */
 static int layer_text(const nn_member *member, char *text, size_t bytes)
 {
     int indent = member->depth > 1 ? 2 * (member->depth - 1) : 0;
     if (member->depth == 0) {
         return snprintf(text, bytes, "%s", member->module->type->name);
     }
-    return snprintf(text, bytes, "%*s%s (%s)", indent, "", member->name,
+    return snprintf(text, bytes, "%*s%s%s(%s)", indent, "", member->name, member->name[0] != '\0' ? " " : "",
                     member->module->type->name);
 }
 

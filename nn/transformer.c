@@ -155,6 +155,13 @@ static bool is_stack(const nn_module *m)
     return m->type == &encoder_type || m->type == &decoder_type;
 }
 
+bool nn_transformer_steps_first(const nn_module *m)
+{
+    /* The config is the first field of layers and stacks. */
+    return (m->type == &encoder_layer_type || m->type == &decoder_layer_type || is_stack(m)) &&
+           !((const struct nn_transformer_layer *)m)->config.batch_first;
+}
+
 static ag_tensor apply(ag_place where, const char *function, nn_module *m, ag_tensor x, const struct inputs *in)
 {
     if (in->source != NULL && in->source->cache != NULL) {
@@ -238,7 +245,6 @@ static const nn_module_type decoder_type = STACK_TYPE("TransformerDecoder", NULL
 
 static void transformer_describe(const nn_module *m, char *text, size_t bytes)
 {
-    /* The config is the first field of both. */
     const nn_transformer_config *c = &((const struct nn_transformer_layer *)m)->config;
     char layers[48] = "";
     if (is_stack(m)) {

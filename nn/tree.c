@@ -28,7 +28,7 @@ static void *with_room(nn_tree *tree, void *array, int64_t count, int64_t *capac
     return grown;
 }
 
-/* "features.0" and "weight": "features.0.weight". */
+/* "features.0" and "weight": "features.0.weight"; nothing stands for the path of a root, and for a child without a name. */
 static char *join(nn_tree *tree, const char *path, const char *name)
 {
     size_t bytes = strlen(path) + strlen(name) + 2;
@@ -38,7 +38,7 @@ static char *join(nn_tree *tree, const char *path, const char *name)
         tree->failed = true;
         return NULL;
     }
-    snprintf(text, bytes, "%s%s%s", path, path[0] != '\0' ? "." : "", name);
+    snprintf(text, bytes, "%s%s%s", path, path[0] != '\0' && name[0] != '\0' ? "." : "", name);
     return text;
 }
 
@@ -62,7 +62,7 @@ static void refuse(nn_visitor *v, const char *what, const char *name, const char
 
 static bool name_is_good(nn_visitor *v, const char *what, const char *name)
 {
-    if (name == NULL || name[0] == '\0') {
+    if (name == NULL || (name[0] == '\0' && name != nn_nameless)) {
         refuse(v, what, name, "has no name");
         return false;
     }

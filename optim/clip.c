@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "../autograd/kernels/parallel.h"
+#include "../autograd/parallel.h"
 
 /* Squares are summed in double for both types: in lanes, so that additions need not wait for one
  * another, and in pieces whose sums are added in order. */
@@ -87,8 +87,27 @@ static int64_t pieces_of(const ag_leaf_raw *raw)
     return (raw->numel + OPTIM_PIECE - 1) / OPTIM_PIECE;
 }
 
+static int team(const ag_leaf_raw *raw)
+{
+    return raw->numel > OPTIM_PARALLEL ? ag_threads() : 1;
+}
+
 /* Partial sums are on the stack, a batch of them at a time: clipping allocates nothing. */
 #define CLIP_BATCH 256
+
+struct squares {
+    const ag_leaf_raw *raw;
+    int64_t first; /* piece */
+    double *partial;
+};
+
+static void squares_of_piece(const void *task, int64_t i)
+{
+    const struct squares *t = task;
+    int64_t n;
+    const void *g = piece(t->raw, t->first + i, &n);
+    t->partial[i] = sum_squares(t->raw->dtype, n, g);
+}
 
 static double gradient_sum_squares(const ag_leaf_raw *raw)
 {
@@ -99,20 +118,31 @@ static double gradient_sum_squares(const ag_leaf_raw *raw)
     int64_t pieces = pieces_of(raw);
     for (int64_t first = 0; first < pieces; first += CLIP_BATCH) {
         double partial[CLIP_BATCH];
-        int64_t end = first + CLIP_BATCH < pieces ? first + CLIP_BATCH : pieces;
-        K_PARALLEL_FOR(raw->numel > OPTIM_PARALLEL ? ag_threads() : 1, (int64_t i = first; i < end; i++), {
-            int64_t n;
-            const void *g = piece(raw, i, &n);
-            partial[i - first] = sum_squares(raw->dtype, n, g);
-        });
-        for (int64_t i = first; i < end; i++) {
-            total += partial[i - first];
+        int64_t now = pieces - first < CLIP_BATCH ? pieces - first : CLIP_BATCH;
+        struct squares task = { raw, first, partial };
+        ag_parallel(team(raw), now, squares_of_piece, &task);
+        for (int64_t i = 0; i < now; i++) {
+            total += partial[i];
         }
     }
     return total;
 }
 
 typedef void (*gradient_loop)(ag_dtype dtype, int64_t n, void *g, double value);
+
+struct change {
+    const ag_leaf_raw *raw;
+    gradient_loop loop;
+    double value;
+};
+
+static void change_piece(const void *task, int64_t i)
+{
+    const struct change *t = task;
+    int64_t n;
+    void *g = piece(t->raw, i, &n);
+    t->loop(t->raw->dtype, n, g, t->value);
+}
 
 static void apply(optim *o, gradient_loop loop, double value)
 {
@@ -123,12 +153,8 @@ static void apply(optim *o, gradient_loop loop, double value)
             if (!optim_moves(parameter)) {
                 continue;
             }
-            int64_t pieces = pieces_of(raw);
-            K_PARALLEL_FOR(raw->numel > OPTIM_PARALLEL ? ag_threads() : 1, (int64_t i = 0; i < pieces; i++), {
-                int64_t n;
-                void *g = piece(raw, i, &n);
-                loop(raw->dtype, n, g, value);
-            });
+            struct change task = { raw, loop, value };
+            ag_parallel(team(raw), pieces_of(raw), change_piece, &task);
             ag_leaf_changed(ag_grad_of(parameter->tensor));
         }
     }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../autograd/kernels/parallel.h"
+#include "../autograd/parallel.h"
 
 /* What constructors return after an error; every call takes it. Never written to. */
 static struct optim optim_nil;
@@ -450,6 +450,19 @@ static void update_piece(const struct optim_rule *rule, ag_dtype dtype, const st
     update(rule, dtype, &part);
 }
 
+/* What the pieces of one run share. */
+struct pieces {
+    const struct optim_rule *rule;
+    ag_dtype dtype;
+    const struct optim_run *run;
+};
+
+static void piece_turn(const void *task, int64_t i)
+{
+    const struct pieces *t = task;
+    update_piece(t->rule, t->dtype, t->run, i);
+}
+
 /* Whether the bytes behind a parameter's last element are zero, up to where the next may begin.
  * They are unless a program optimizes parts of one tensor; then they are another part's numbers. */
 static bool padding_is_zero(const ag_leaf_raw *raw)
@@ -491,13 +504,11 @@ static void step_run(const struct optim_rule *rule, const struct optim_group *gr
     for (int s = 0; s < group->states; s++) {
         run.state[s] = group->state + (size_t)s * group->state_bytes + p->offset;
     }
-    int64_t pieces = (run.n + OPTIM_PIECE - 1) / OPTIM_PIECE;
     if (run.n <= OPTIM_PARALLEL) {
         update(rule, dtype, &run);
     } else {
-        K_PARALLEL_FOR(ag_threads(), (int64_t i = 0; i < pieces; i++), {
-            update_piece(rule, dtype, &run, i);
-        });
+        struct pieces task = { rule, dtype, &run };
+        ag_parallel(ag_threads(), (run.n + OPTIM_PIECE - 1) / OPTIM_PIECE, piece_turn, &task);
     }
     for (int64_t i = 0; i < count; i++) {
         size_t used = (size_t)p[i].raw.numel * ag_dtype_size(dtype);

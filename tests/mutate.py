@@ -299,7 +299,7 @@ class Bench:
         self.objects = sorted(os.path.join(samples, o) for o in os.listdir(samples) if o.endswith(".o"))
         driver = [w for w in self.links["autograd_test_samples"] if w.endswith("samples_driver.c.o")]
         self.driver = [os.path.join(build, w) for w in driver]
-        self.environment = dict(os.environ, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive", CK_VERBOSITY="silent",
+        self.environment = dict(os.environ, WENGERT_NUM_THREADS="1", CK_VERBOSITY="silent",
                                 CK_DEFAULT_TIMEOUT="60")
 
     def command_of(self, path):

@@ -2,7 +2,7 @@
  * Averages over the cells of a grid that covers a channels-last image, and their transpose. Raw numbers only.
  */
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 
 #include <string.h>
 
@@ -66,28 +66,51 @@ ADAPTIVE(double, f64)
 
 enum { WORTH_A_THREAD = 32768 };
 
+/* What the images of one call share. */
+struct grid {
+    ag_dtype dtype;
+    int64_t h, w, c, oh, ow;
+    const void *from;
+    void *to;
+};
+
+static int team(int threads, int64_t n, const struct grid *g)
+{
+    return n * g->h * g->w * g->c > WORTH_A_THREAD ? threads : 1;
+}
+
+static void average_image(const void *task, int64_t i)
+{
+    const struct grid *g = task;
+    int64_t from = i * g->h * g->w * g->c, to = i * g->oh * g->ow * g->c;
+    if (g->dtype == AG_FLOAT32) {
+        average_f32(g->h, g->w, g->c, g->oh, g->ow, (const float *)g->from + from, (float *)g->to + to);
+    } else {
+        average_f64(g->h, g->w, g->c, g->oh, g->ow, (const double *)g->from + from, (double *)g->to + to);
+    }
+}
+
 void k_adaptive_avg_pool(ag_dtype dtype, int threads, int64_t n, int64_t h, int64_t w, int64_t c, int64_t oh, int64_t ow,
                          const void *x, void *y)
 {
-    K_PARALLEL_FOR(threads > 1 && n > 1 && n * h * w * c > WORTH_A_THREAD ? threads : 1, (int64_t i = 0; i < n; i++), {
-        int64_t from = i * h * w * c, to = i * oh * ow * c;
-        if (dtype == AG_FLOAT32) {
-            average_f32(h, w, c, oh, ow, (const float *)x + from, (float *)y + to);
-        } else {
-            average_f64(h, w, c, oh, ow, (const double *)x + from, (double *)y + to);
-        }
-    });
+    struct grid g = { dtype, h, w, c, oh, ow, x, y };
+    ag_parallel(team(threads, n, &g), n, average_image, &g);
+}
+
+static void spread_image(const void *task, int64_t i)
+{
+    const struct grid *g = task;
+    int64_t from = i * g->oh * g->ow * g->c, to = i * g->h * g->w * g->c;
+    if (g->dtype == AG_FLOAT32) {
+        spread_f32(g->h, g->w, g->c, g->oh, g->ow, (const float *)g->from + from, (float *)g->to + to);
+    } else {
+        spread_f64(g->h, g->w, g->c, g->oh, g->ow, (const double *)g->from + from, (double *)g->to + to);
+    }
 }
 
 void k_adaptive_avg_pool_input(ag_dtype dtype, int threads, int64_t n, int64_t h, int64_t w, int64_t c, int64_t oh,
                                int64_t ow, const void *dy, void *dx)
 {
-    K_PARALLEL_FOR(threads > 1 && n > 1 && n * h * w * c > WORTH_A_THREAD ? threads : 1, (int64_t i = 0; i < n; i++), {
-        int64_t from = i * oh * ow * c, to = i * h * w * c;
-        if (dtype == AG_FLOAT32) {
-            spread_f32(h, w, c, oh, ow, (const float *)dy + from, (float *)dx + to);
-        } else {
-            spread_f64(h, w, c, oh, ow, (const double *)dy + from, (double *)dx + to);
-        }
-    });
+    struct grid g = { dtype, h, w, c, oh, ow, dy, dx };
+    ag_parallel(team(threads, n, &g), n, spread_image, &g);
 }

@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 #include "autograd/kernels/vector.h"
 
 enum {
@@ -52,35 +52,48 @@ size_t k_attention_bytes(ag_dtype dtype, int threads, const k_attention *p, bool
     return (size_t)(team(p, threads, pieces) * room(p, back)) * ag_dtype_size(dtype);
 }
 
+/* What the pieces of one call share; each member of the team has `room` elements of `work`. */
+struct pieces {
+    ag_dtype dtype;
+    const k_attention *p;
+    void *work;
+    int64_t room, blocks;
+};
+
+static void forward_piece(const void *task, int64_t i)
+{
+    const struct pieces *t = task;
+    int64_t own = ag_parallel_member() * t->room, slice = i / t->blocks, first = i % t->blocks * BLOCK;
+    if (t->dtype == AG_FLOAT32) {
+        forward_block_f32(t->p, slice, first, (float *)t->work + own);
+    } else {
+        forward_block_f64(t->p, slice, first, (double *)t->work + own);
+    }
+}
+
 void k_attention_forward(ag_dtype dtype, int threads, const k_attention *p, void *work)
 {
-    int64_t blocks = blocks_of(p), pieces = p->slices * blocks, size = room(p, false);
-    int members = team(p, threads, pieces);
-    K_PARALLEL_FOR(members, (int64_t m = 0; m < members; m++), {
-        for (int64_t i = m; i < pieces; i += members) {
-            if (dtype == AG_FLOAT32) {
-                forward_block_f32(p, i / blocks, i % blocks * BLOCK, (float *)work + m * size);
-            } else {
-                forward_block_f64(p, i / blocks, i % blocks * BLOCK, (double *)work + m * size);
-            }
-        }
-    });
+    struct pieces task = { dtype, p, work, room(p, false), blocks_of(p) };
+    int64_t pieces = p->slices * task.blocks;
+    ag_parallel(team(p, threads, pieces), pieces, forward_piece, &task);
 }
 
 /* A slice's blocks add to the same dk and dv, so one thread takes them all, in order. */
+static void back_slice(const void *task, int64_t i)
+{
+    const struct pieces *t = task;
+    int64_t own = ag_parallel_member() * t->room;
+    for (int64_t first = 0; first < t->p->l; first += BLOCK) {
+        if (t->dtype == AG_FLOAT32) {
+            back_block_f32(t->p, i, first, (float *)t->work + own);
+        } else {
+            back_block_f64(t->p, i, first, (double *)t->work + own);
+        }
+    }
+}
+
 void k_attention_back(ag_dtype dtype, int threads, const k_attention *p, void *work)
 {
-    int64_t size = room(p, true);
-    int members = team(p, threads, p->slices);
-    K_PARALLEL_FOR(members, (int64_t m = 0; m < members; m++), {
-        for (int64_t i = m; i < p->slices; i += members) {
-            for (int64_t first = 0; first < p->l; first += BLOCK) {
-                if (dtype == AG_FLOAT32) {
-                    back_block_f32(p, i, first, (float *)work + m * size);
-                } else {
-                    back_block_f64(p, i, first, (double *)work + m * size);
-                }
-            }
-        }
-    });
+    struct pieces task = { dtype, p, work, room(p, true), blocks_of(p) };
+    ag_parallel(team(p, threads, p->slices), p->slices, back_slice, &task);
 }

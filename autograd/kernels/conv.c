@@ -19,7 +19,6 @@
 #include "autograd/kernels/conv.h"
 #include "autograd/kernels/depthwise.h"
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
 #include "autograd/kernels/tile.h"
 
 enum {
@@ -234,6 +233,32 @@ size_t k_conv_forward_bytes(ag_dtype dtype, const k_conv *p, int threads)
     return layout_forward(&g, threads).total;
 }
 
+struct forward {
+    plan g;
+    const char *x, *weight, *bias;
+    const int64_t *step;
+    char *packed, *scratch, *y;
+};
+
+/* The weight lies in the order (c, kh, kw) for each o; columns are wanted. */
+static void pack_weight_panel(const void *task, int64_t i)
+{
+    const struct forward *t = task;
+    const plan *g = &t->g;
+    int64_t panels = k_panel_count(g->kernel, g->og), q = i / panels;
+    k_panel panel = k_panel_at(g->kernel, g->og, i % panels);
+    const char *from = t->weight + (size_t)((q * g->og + panel.start) * g->k) * g->size;
+    g->kernel->transpose(g->k, panel.n, from, g->k, t->packed + packed_at(g, q, panel.start),
+                         panel.width);
+}
+
+static void forward_turn(const void *task, int64_t i)
+{
+    const struct forward *t = task;
+    band b = band_at(&t->g, i, t->x, t->scratch + (size_t)ag_parallel_member() * t->g.scratch);
+    forward_band(&t->g, &b, t->step, t->packed, t->bias, t->y);
+}
+
 void k_conv_forward(ag_dtype dtype, int threads, const k_conv *p, const void *x, const void *weight,
                     const void *bias, void *y, void *work)
 {
@@ -241,25 +266,14 @@ void k_conv_forward(ag_dtype dtype, int threads, const k_conv *p, const void *x,
         k_depthwise_forward(dtype, threads, p, x, weight, bias, y, work);
         return;
     }
-    plan g = plan_make(dtype, p);
-    layout l = layout_forward(&g, threads);
-    char *packed = (char *)work + l.packed;
-    int64_t panels = k_panel_count(g.kernel, g.og);
-    steps_make(&g, false, work);
-    int team = conv_team(threads, p, g.bands);
-    K_PARALLEL_FOR_UNEVEN(team, (int64_t i = 0; i < p->groups * panels; i++), {
-        /* The weight lies in the order (c, kh, kw) for each o; columns are wanted. */
-        k_panel panel = k_panel_at(g.kernel, g.og, i % panels);
-        const char *from =
-            (const char *)weight + (size_t)((i / panels * g.og + panel.start) * g.k) * g.size;
-        g.kernel->transpose(g.k, panel.n, from, g.k,
-                            packed + packed_at(&g, i / panels, panel.start), panel.width);
-    });
-    K_PARALLEL_FOR_UNEVEN(team, (int64_t i = 0; i < g.bands; i++), {
-        char *own = (char *)work + l.scratch + (size_t)omp_get_thread_num() * g.scratch;
-        band b = band_at(&g, i, x, own);
-        forward_band(&g, &b, work, packed, bias, y);
-    });
+    struct forward t = { .g = plan_make(dtype, p), .x = x, .weight = weight, .bias = bias, .step = work, .y = y };
+    layout l = layout_forward(&t.g, threads);
+    t.packed = (char *)work + l.packed;
+    t.scratch = (char *)work + l.scratch;
+    steps_make(&t.g, false, work);
+    int team = conv_team(threads, p, t.g.bands);
+    ag_parallel(team, p->groups * k_panel_count(t.g.kernel, t.g.og), pack_weight_panel, &t);
+    ag_parallel(team, t.g.bands, forward_turn, &t);
 }
 
 /* ---- weight gradient ------------------------------------------------------------------------- */
@@ -378,6 +392,43 @@ size_t k_conv_weight_bytes(ag_dtype dtype, const k_conv *p, int threads)
     return split_weight(&g, threads).total;
 }
 
+struct weight {
+    ag_dtype dtype;
+    plan g;
+    split s;
+    const char *x, *dy;
+    const int64_t *step;
+    char *sums, *scratch;
+    bool accumulate;
+    void *dweight;
+};
+
+static void sweep_turn(const void *task, int64_t turn)
+{
+    const struct weight *t = task;
+    const plan *g = &t->g;
+    char *own = t->scratch + (size_t)ag_parallel_member() * g->scratch;
+    int64_t part = turn / t->s.slices, slice = turn % t->s.slices;
+    int64_t first = g->bands * part / t->s.parts, last = g->bands * (part + 1) / t->s.parts;
+    for (int64_t i = first; i < last; i++) {
+        band b = band_at(g, i, t->x, own);
+        sweep_band(g, &b, t->step, g->k * slice / t->s.slices, g->k * (slice + 1) / t->s.slices,
+                   t->dy, t->sums + (size_t)part * t->s.part, i > first);
+    }
+}
+
+static void finish_turn(const void *task, int64_t i)
+{
+    const struct weight *t = task;
+    int64_t lines = divide_up(t->g.og, LINE), q = i / lines;
+    int64_t o0 = i % lines * LINE, o1 = at_most(o0 + LINE, t->g.og);
+    if (t->dtype == AG_FLOAT64) {
+        finish_f64(&t->g, &t->s, t->sums, q, o0, o1, t->accumulate, t->dweight);
+    } else {
+        finish_f32(&t->g, &t->s, t->sums, q, o0, o1, t->accumulate, t->dweight);
+    }
+}
+
 void k_conv_weight(ag_dtype dtype, int threads, const k_conv *p, const void *x, const void *dy,
                    bool accumulate, void *dweight, void *work)
 {
@@ -393,29 +444,21 @@ void k_conv_weight(ag_dtype dtype, int threads, const k_conv *p, const void *x, 
         k_depthwise_weight(dtype, threads, p, x, dy, accumulate, dweight, work);
         return;
     }
-    plan g = plan_make(dtype, p);
-    split s = split_weight(&g, threads);
     int64_t *step = work;
-    steps_make(&g, true, step);
-    char *sums = (char *)work + s.sums;
-    int64_t lines = divide_up(g.og, LINE);
-    int team = conv_team(threads, p, s.parts * s.slices);
-    K_PARALLEL_FOR_UNEVEN(team, (int64_t task = 0; task < s.parts * s.slices; task++), {
-        char *own = (char *)work + s.scratch + (size_t)omp_get_thread_num() * g.scratch;
-        int64_t part = task / s.slices, slice = task % s.slices;
-        int64_t first = g.bands * part / s.parts, last = g.bands * (part + 1) / s.parts;
-        for (int64_t i = first; i < last; i++) {
-            band b = band_at(&g, i, x, own);
-            sweep_band(&g, &b, step, g.k * slice / s.slices, g.k * (slice + 1) / s.slices, dy,
-                       sums + (size_t)part * s.part, i > first);
-        }
-    });
-    K_PARALLEL_FOR(team, (int64_t i = 0; i < p->groups * lines; i++), {
-        int64_t o0 = i % lines * LINE, o1 = at_most(o0 + LINE, g.og);
-        if (dtype == AG_FLOAT64) {
-            finish_f64(&g, &s, sums, i / lines, o0, o1, accumulate, dweight);
-        } else {
-            finish_f32(&g, &s, sums, i / lines, o0, o1, accumulate, dweight);
-        }
-    });
+    struct weight t = {
+        .dtype = dtype,
+        .g = plan_make(dtype, p),
+        .x = x,
+        .dy = dy,
+        .step = step,
+        .accumulate = accumulate,
+        .dweight = dweight,
+    };
+    t.s = split_weight(&t.g, threads);
+    t.sums = (char *)work + t.s.sums;
+    t.scratch = (char *)work + t.s.scratch;
+    steps_make(&t.g, true, step);
+    int team = conv_team(threads, p, t.s.parts * t.s.slices);
+    ag_parallel(team, t.s.parts * t.s.slices, sweep_turn, &t);
+    ag_parallel(team, p->groups * divide_up(t.g.og, LINE), finish_turn, &t);
 }

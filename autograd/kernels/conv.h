@@ -4,8 +4,7 @@
 #ifndef WENGERT_KERNELS_CONV_H
 #define WENGERT_KERNELS_CONV_H
 
-#include <omp.h>
-
+#include "../parallel.h"
 #include "kernels.h"
 
 static inline int64_t at_least(int64_t x, int64_t low)
@@ -33,7 +32,7 @@ static inline size_t line_up(size_t bytes)
 static inline int conv_team(int threads, const k_conv *p, int64_t tasks)
 {
     int64_t work = p->n * p->oh * p->ow * p->o * (p->c / p->groups) * p->kh * p->kw;
-    return threads < 2 || work < 250000 || omp_in_parallel()
+    return threads < 2 || work < 250000 || ag_parallel_inside()
                ? 1
                : (int)at_most(threads, at_least(tasks, 1));
 }

@@ -16,7 +16,6 @@
 #include "autograd/kernels/conv.h"
 #include "autograd/kernels/depthwise.h"
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
 #include "autograd/kernels/tile.h"
 
 enum {
@@ -279,6 +278,38 @@ size_t k_conv_input_bytes(ag_dtype dtype, const k_conv *p, int threads)
     return conv_is_depthwise(p) ? k_depthwise_bytes(dtype, p) : plan_input(dtype, p, threads).total;
 }
 
+struct input {
+    ag_dtype dtype;
+    plan g;
+    const int64_t *step;
+    const char *dy, *weight;
+    char *packed, *scratch, *dx;
+};
+
+static void pack_output(const void *task, int64_t o)
+{
+    const struct input *t = task;
+    const plan *g = &t->g;
+    if (!g->few) {
+        pack_many(g, t->weight, o / g->og, o % g->og, t->packed);
+    } else if (t->dtype == AG_FLOAT64) {
+        pack_few_f64(g, (const void *)t->weight, o / g->og, o % g->og, (void *)t->packed);
+    } else {
+        pack_few_f32(g, (const void *)t->weight, o / g->og, o % g->og, (void *)t->packed);
+    }
+}
+
+static void input_band(const void *task, int64_t i)
+{
+    const struct input *t = task;
+    if (t->g.few) {
+        char *z = t->scratch + (size_t)ag_parallel_member() * t->g.own;
+        band_few(&t->g, i, t->dy, t->step, t->packed, t->dx, z);
+    } else {
+        band_many(&t->g, i, t->dy, t->step, t->packed, t->dx);
+    }
+}
+
 void k_conv_input(ag_dtype dtype, int threads, const k_conv *p, const void *dy, const void *weight,
                   void *dx, void *work)
 {
@@ -286,28 +317,21 @@ void k_conv_input(ag_dtype dtype, int threads, const k_conv *p, const void *dy, 
         k_depthwise_input(dtype, threads, p, dy, weight, dx, work);
         return;
     }
-    plan g = plan_input(dtype, p, threads);
     int64_t *step = work;
-    for (int64_t i = 0; i < g.og; i++) {
+    struct input t = {
+        .dtype = dtype,
+        .g = plan_input(dtype, p, threads),
+        .step = step,
+        .dy = dy,
+        .weight = weight,
+        .dx = dx,
+    };
+    t.packed = (char *)work + t.g.packed;
+    t.scratch = (char *)work + t.g.scratch;
+    for (int64_t i = 0; i < t.g.og; i++) {
         step[i] = i;
     }
-    char *packed = (char *)work + g.packed;
-    int team = conv_team(threads, p, g.bands);
-    K_PARALLEL_FOR(team, (int64_t o = 0; o < p->o; o++), {
-        if (!g.few) {
-            pack_many(&g, weight, o / g.og, o % g.og, packed);
-        } else if (dtype == AG_FLOAT64) {
-            pack_few_f64(&g, weight, o / g.og, o % g.og, (double *)packed);
-        } else {
-            pack_few_f32(&g, weight, o / g.og, o % g.og, (float *)packed);
-        }
-    });
-    K_PARALLEL_FOR_UNEVEN(team, (int64_t i = 0; i < g.bands; i++), {
-        char *z = (char *)work + g.scratch + (size_t)omp_get_thread_num() * g.own;
-        if (g.few) {
-            band_few(&g, i, dy, step, packed, dx, z);
-        } else {
-            band_many(&g, i, dy, step, packed, dx);
-        }
-    });
+    int team = conv_team(threads, p, t.g.bands);
+    ag_parallel(team, p->o, pack_output, &t);
+    ag_parallel(team, t.g.bands, input_band, &t);
 }

@@ -3,9 +3,7 @@
  * every loop then runs along the channels. Must not know tensors.
  */
 #include "autograd/kernels/depthwise.h"
-#include "autograd/kernels/parallel.h"
-
-#include <omp.h>
+#include "autograd/parallel.h"
 
 enum {
     CHANNELS = 64, /* sums kept at once */
@@ -19,7 +17,7 @@ size_t k_depthwise_bytes(ag_dtype dtype, const k_conv *p)
 
 static int team_for(int threads, int64_t work)
 {
-    return threads < 2 || work < 100000 || omp_in_parallel() ? 1 : threads;
+    return threads < 2 || work < 100000 || ag_parallel_inside() ? 1 : threads;
 }
 
 #define DEPTHWISE(name) name##_f32

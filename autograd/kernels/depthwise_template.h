@@ -103,43 +103,63 @@ AG_MULTIVERSION static void DEPTHWISE(weight)(const k_conv *p, const T *restrict
     }
 }
 
+/* What the turns of one call share. */
+struct DEPTHWISE(task) {
+    const k_conv *p;
+    const T *x, *dy, *bias;
+    T *out, *work; /* the turned weight, or the parts' sums */
+};
+
+static void DEPTHWISE(forward_row)(const void *task, int64_t r)
+{
+    const struct DEPTHWISE(task) *t = task;
+    DEPTHWISE(forward)(t->p, t->x, t->work, t->bias, t->out, r / t->p->oh, r % t->p->oh);
+}
+
 static void DEPTHWISE(forward_rows)(int threads, const k_conv *p, const T *x, const T *weight,
                                     const T *bias, T *y, T *work)
 {
     DEPTHWISE(turn)(p->kh * p->kw, p->c, weight, work);
+    struct DEPTHWISE(task) task = { .p = p, .x = x, .bias = bias, .out = y, .work = work };
     int team = team_for(threads, p->n * p->oh * p->ow * p->c * p->kh * p->kw);
+    ag_parallel(team, p->n * p->oh, DEPTHWISE(forward_row), &task);
+}
 
-    K_PARALLEL_FOR(team, (int64_t r = 0; r < p->n * p->oh; r++), {
-        DEPTHWISE(forward)(p, x, work, bias, y, r / p->oh, r % p->oh);
-    });
+static void DEPTHWISE(input_row)(const void *task, int64_t r)
+{
+    const struct DEPTHWISE(task) *t = task;
+    DEPTHWISE(input)(t->p, t->dy, t->work, t->out, r / t->p->h, r % t->p->h);
 }
 
 static void DEPTHWISE(input_rows)(int threads, const k_conv *p, const T *dy, const T *weight, T *dx,
                                   T *work)
 {
     DEPTHWISE(turn)(p->kh * p->kw, p->c, weight, work);
+    struct DEPTHWISE(task) task = { .p = p, .dy = dy, .out = dx, .work = work };
     int team = team_for(threads, p->n * p->oh * p->ow * p->c * p->kh * p->kw);
+    ag_parallel(team, p->n * p->h, DEPTHWISE(input_row), &task);
+}
 
-    K_PARALLEL_FOR(team, (int64_t r = 0; r < p->n * p->h; r++), {
-        DEPTHWISE(input)(p, dy, work, dx, r / p->h, r % p->h);
-    });
+static void DEPTHWISE(weight_part)(const void *task, int64_t part)
+{
+    const struct DEPTHWISE(task) *t = task;
+    const k_conv *p = t->p;
+    int64_t numbers = p->kh * p->kw * p->c, rows = p->n * p->oh;
+    T *sum = t->work + part * numbers;
+    for (int64_t i = 0; i < numbers; i++) {
+        sum[i] = 0;
+    }
+    for (int64_t r = rows * part / PARTS; r < rows * (part + 1) / PARTS; r++) {
+        DEPTHWISE(weight)(p, t->x, t->dy, sum, r / p->oh, r % p->oh);
+    }
 }
 
 static void DEPTHWISE(weight_rows)(int threads, const k_conv *p, const T *x, const T *dy,
                                    bool accumulate, T *dweight, T *work)
 {
-    int64_t taps = p->kh * p->kw, numbers = taps * p->c, rows = p->n * p->oh;
-    int team = team_for(threads, rows * p->ow * numbers);
-
-    K_PARALLEL_FOR(team, (int64_t part = 0; part < PARTS; part++), {
-        T *sum = work + part * numbers;
-        for (int64_t i = 0; i < numbers; i++) {
-            sum[i] = 0;
-        }
-        for (int64_t r = rows * part / PARTS; r < rows * (part + 1) / PARTS; r++) {
-            DEPTHWISE(weight)(p, x, dy, sum, r / p->oh, r % p->oh);
-        }
-    });
+    int64_t taps = p->kh * p->kw, numbers = taps * p->c;
+    struct DEPTHWISE(task) task = { .p = p, .x = x, .dy = dy, .work = work };
+    ag_parallel(team_for(threads, p->n * p->oh * p->ow * numbers), PARTS, DEPTHWISE(weight_part), &task);
     for (int64_t c = 0; c < p->c; c++) {
         for (int64_t i = 0; i < taps; i++) {
             T sum = 0;

@@ -12,28 +12,29 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 
-#include <omp.h>
 #include <string.h>
 
 #include <blis.h>
 
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 #include "autograd/kernels/tile.h"
 
 /* Below so many multiply-adds a second thread costs more than it brings. */
 #define WORTH_THREADS 250000
 
 enum {
-    DEPTH = 192,  /* k at once, in float32: a packed panel of B lives in L1 */
-    HEIGHT = 128, /* rows at once: packed, they live in L2 */
+    DEPTH = 128,  /* k at once, in float32: a packed panel of B lives in L1 */
+    HEIGHT = 256, /* rows at once: packed, they live in L2 */
     STRIP = 8,    /* rows that are packed beside each other */
+    AHEAD = 8,    /* rows that are asked for before they are packed */
+    GAP = 64,     /* bytes between strips: else lines of all of them would fall into few sets of the cache */
     WIDEST = 64,  /* columns of a panel, at most */
 };
 
 static int threads_for(int threads, int64_t work)
 {
-    return threads < 2 || work < WORTH_THREADS || omp_in_parallel() ? 1 : threads;
+    return threads < 2 || work < WORTH_THREADS || ag_parallel_inside() ? 1 : threads;
 }
 
 static inline bool is_small(int64_t m, int64_t n, int64_t k, int64_t limit)
@@ -52,6 +53,14 @@ typedef struct product {
     bool accumulate;
 } product;
 
+/* Rows lie far apart in a wide matrix, and no processor foresees such steps. */
+static inline void ask_for(const char *from, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 64) {
+        __builtin_prefetch(from + at);
+    }
+}
+
 /* B's rows l0 … l0 + depth in the panel's columns, packed; `from` points at the panel's first
  * column. */
 static void pack_panel(const k_tile_kernel *kernel, const product *p, const char *from,
@@ -65,6 +74,9 @@ static void pack_panel(const k_tile_kernel *kernel, const product *p, const char
         char *row = (char *)to + (size_t)(l * panel.width) * p->size;
         const char *source = from + (size_t)(l * p->brs) * p->size;
         if (p->bcs == 1) {
+            if (l + AHEAD < depth) {
+                ask_for(source + (size_t)(AHEAD * p->brs) * p->size, (size_t)panel.n * p->size);
+            }
             memcpy(row, source, (size_t)panel.n * p->size);
         } else {
             for (int64_t j = 0; j < panel.n; j++) {
@@ -81,10 +93,13 @@ static void pack_panel(const k_tile_kernel *kernel, const product *p, const char
 static void pack_rows(const product *p, int64_t i, int64_t rows, int64_t l, int64_t depth, char *to,
                       const void **a)
 {
-    size_t strip = (size_t)(depth * STRIP) * p->size;
+    size_t strip = (size_t)(depth * STRIP) * p->size + GAP;
     for (int64_t q = 0; q < depth; q++) {
         const char *from = p->a + (size_t)(i * p->ars + (l + q) * p->acs) * p->size;
         char *row = to + (size_t)(q * STRIP) * p->size;
+        if (p->ars == 1 && q + AHEAD < depth) {
+            ask_for(from + (size_t)(AHEAD * p->acs) * p->size, (size_t)rows * p->size);
+        }
         for (int64_t r = 0; r < rows; r += STRIP, row += strip) {
             int64_t now = rows - r < STRIP ? rows - r : STRIP;
             if (p->ars == 1 && now == STRIP && p->size == sizeof(float)) {
@@ -108,7 +123,7 @@ static void pack_rows(const product *p, int64_t i, int64_t rows, int64_t l, int6
 static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0, int64_t i1,
                        int64_t j0, int64_t j1)
 {
-    _Alignas(64) char right[DEPTH * WIDEST * sizeof(float)], left[DEPTH * HEIGHT * sizeof(float)];
+    _Alignas(64) char right[DEPTH * WIDEST * sizeof(float)], left[DEPTH * HEIGHT * sizeof(float) + HEIGHT / STRIP * GAP];
     const void *a[HEIGHT];
     void *c[HEIGHT];
     int64_t step[DEPTH];
@@ -160,7 +175,23 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
     }
 }
 
-/* C's rows are contiguous. The grid of stripes depends on the shape alone. */
+/* A grid of blocks of C. */
+struct grid {
+    const k_tile_kernel *kernel;
+    const product *p;
+    int64_t panels, down, across;
+};
+
+static void tile_block_at(const void *task, int64_t at)
+{
+    const struct grid *g = task;
+    int64_t i = at / g->across, j = at % g->across, m = g->p->m;
+    int64_t top = m * i / g->down / STRIP * STRIP;
+    int64_t bottom = i + 1 == g->down ? m : m * (i + 1) / g->down / STRIP * STRIP;
+    tile_block(g->kernel, g->p, top, bottom, g->panels * j / g->across, g->panels * (j + 1) / g->across);
+}
+
+/* C's rows are contiguous. The grid depends on the shape alone. */
 static void tile_product(const k_tile_kernel *kernel, int threads, const product *p)
 {
     int team = threads_for(threads, p->m * p->n * p->k);
@@ -170,14 +201,8 @@ static void tile_product(const k_tile_kernel *kernel, int threads, const product
     }
     int64_t panels = k_panel_count(kernel, p->n), across = panels < 8 ? panels : 8;
     int64_t down = 16 / across, tall = (p->m + 31) / 32;
-    down = down > tall ? tall : down;
-#pragma omp parallel for schedule(dynamic) num_threads(team)
-    for (int64_t task = 0; task < across * down; task++) {
-        int64_t i = task / across, j = task % across;
-        int64_t top = p->m * i / down / STRIP * STRIP;
-        int64_t bottom = i + 1 == down ? p->m : p->m * (i + 1) / down / STRIP * STRIP;
-        tile_block(kernel, p, top, bottom, panels * j / across, panels * (j + 1) / across);
-    }
+    struct grid grid = { kernel, p, panels, down > tall ? tall : down, across };
+    ag_parallel(team, grid.across * grid.down, tile_block_at, &grid);
 }
 
 /* ---- the choice ------------------------------------------------------------------------------ */

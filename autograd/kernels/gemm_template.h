@@ -82,6 +82,25 @@ AG_MULTIVERSION static void GEMM(dots)(int64_t n, int64_t k, const T *restrict x
     }
 }
 
+struct GEMM(vector_task) {
+    int64_t n, k, stripe;
+    const T *x, *b;
+    int64_t xs, brs, bcs, ys;
+    T beta, *y;
+    bool by_rows;
+};
+
+static void GEMM(vector_stripe)(const void *task, int64_t s)
+{
+    const struct GEMM(vector_task) *t = task;
+    int64_t j = s * t->stripe, now = t->n - j < t->stripe ? t->n - j : t->stripe;
+    if (t->by_rows) {
+        GEMM(rows)(now, t->k, t->x, t->xs, t->b + j, t->brs, t->beta, t->y + j);
+    } else {
+        GEMM(dots)(now, t->k, t->x, t->b + j * t->bcs, t->bcs, t->beta, t->y + j * t->ys, t->ys);
+    }
+}
+
 /* One row of C; true if it knew how. Stripes of columns are shared among the threads. */
 static bool GEMM(vector)(int threads, int64_t n, int64_t k, const T *x, int64_t xs, const T *b,
                          int64_t brs, int64_t bcs, T beta, T *y, int64_t ys)
@@ -90,16 +109,9 @@ static bool GEMM(vector)(int threads, int64_t n, int64_t k, const T *x, int64_t 
     if (!by_rows && !by_columns) {
         return false;
     }
-    int64_t stripe = by_rows ? 1024 : 64, stripes = (n + stripe - 1) / stripe;
-    int team = threads_for(threads, n * k);
-    K_PARALLEL_FOR(team, (int64_t s = 0; s < stripes; s++), {
-        int64_t j = s * stripe, now = n - j < stripe ? n - j : stripe;
-        if (by_rows) {
-            GEMM(rows)(now, k, x, xs, b + j, brs, beta, y + j);
-        } else {
-            GEMM(dots)(now, k, x, b + j * bcs, bcs, beta, y + j * ys, ys);
-        }
-    });
+    int64_t stripe = by_rows ? 1024 : 64;
+    struct GEMM(vector_task) task = { n, k, stripe, x, b, xs, brs, bcs, ys, beta, y, by_rows };
+    ag_parallel(threads_for(threads, n * k), (n + stripe - 1) / stripe, GEMM(vector_stripe), &task);
     return true;
 }
 
@@ -107,6 +119,31 @@ static bool GEMM(vector)(int threads, int64_t n, int64_t k, const T *x, int64_t 
 
 /* Note [BLIS and threads]: the column stripes are ours, each one a call with one thread, because
  * BLIS would cut by the number of threads, and edges take other kernels that round differently. */
+struct GEMM(blis_task) {
+    int64_t m, n, k, stripe;
+    bool by_rows;
+    const T *a, *b;
+    int64_t ars, acs, brs, bcs, crs, ccs;
+    T beta, *c;
+};
+
+static void GEMM(blis_stripe)(const void *task, int64_t s)
+{
+    const struct GEMM(blis_task) *t = task;
+    int64_t at = s * t->stripe, rest = (t->by_rows ? t->m : t->n) - at, now = rest < t->stripe ? rest : t->stripe;
+    rntm_t rntm = BLIS_RNTM_INITIALIZER; /* bli_rntm_init() is another function since BLIS 1.0 */
+    bli_rntm_set_num_threads(1, &rntm);
+    T one = 1, factor = t->beta;
+    T *a = (T *)(uintptr_t)t->a, *b = (T *)(uintptr_t)t->b; /* not written; BLIS 0.9 does not say so */
+    if (t->by_rows) {
+        BLIS_GEMM(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, now, t->n, t->k, &one, a + at * t->ars, t->ars, t->acs, b, t->brs,
+                  t->bcs, &factor, t->c + at * t->crs, t->crs, t->ccs, NULL, &rntm);
+    } else {
+        BLIS_GEMM(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, t->m, now, t->k, &one, a, t->ars, t->acs, b + at * t->bcs, t->brs,
+                  t->bcs, &factor, t->c + at * t->ccs, t->crs, t->ccs, NULL, &rntm);
+    }
+}
+
 static void GEMM(blis)(int threads, int64_t m, int64_t n, int64_t k, const T *a, int64_t ars,
                        int64_t acs, const T *b, int64_t brs, int64_t bcs, T beta, T *c, int64_t crs,
                        int64_t ccs)
@@ -118,22 +155,8 @@ static void GEMM(blis)(int threads, int64_t m, int64_t n, int64_t k, const T *a,
         stripe = extent;
     }
     int64_t stripes = (extent + stripe - 1) / stripe;
-    int team = stripes < 2 ? 1 : threads_for(threads, m * n * k);
-    K_PARALLEL_FOR_UNEVEN(team, (int64_t s = 0; s < stripes; s++), {
-        int64_t at = s * stripe, now = extent - at < stripe ? extent - at : stripe;
-        rntm_t rntm = BLIS_RNTM_INITIALIZER; /* bli_rntm_init() is another function since BLIS 1.0 */
-        bli_rntm_set_num_threads(1, &rntm);
-        T one = 1, factor = beta;
-        if (by_rows) {
-            BLIS_GEMM(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, now, n, k, &one,
-                      (T *)(uintptr_t)(a + at * ars), ars, acs, (T *)(uintptr_t)b, brs, bcs,
-                      &factor, c + at * crs, crs, ccs, NULL, &rntm);
-        } else {
-            BLIS_GEMM(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, m, now, k, &one, (T *)(uintptr_t)a, ars,
-                      acs, (T *)(uintptr_t)(b + at * bcs), brs, bcs, &factor, c + at * ccs, crs,
-                      ccs, NULL, &rntm);
-        }
-    });
+    struct GEMM(blis_task) task = { m, n, k, stripe, by_rows, a, b, ars, acs, brs, bcs, crs, ccs, beta, c };
+    ag_parallel(threads_for(threads, m * n * k), stripes, GEMM(blis_stripe), &task);
 }
 
 /* ---- the choice ------------------------------------------------------------------------------ */

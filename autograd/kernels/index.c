@@ -3,7 +3,9 @@
  */
 #include "index.h"
 
-#include "parallel.h"
+#include "../parallel.h"
+
+enum { WORTH_A_THREAD = 65536 };
 
 /* One row of positions along the last dimension: n of them, with the steps of x, its chosen dimension, index and y. */
 struct row {
@@ -70,20 +72,29 @@ static void row_at(int64_t k, const ag_array *x, const ag_array *index, const ag
     }
 }
 
-void k_gather(int threads, const ag_array *x, const ag_array *index, const ag_array *y, int dim)
+/* What the rows of one call share. */
+struct gathering {
+    const ag_array *x, *index, *y;
+    int dim;
+    struct row row;
+};
+
+static void gather_one_row(const void *task, int64_t k)
 {
     static const gather_row by_type[4] = {[AG_FLOAT32] = gather_f32, [AG_FLOAT64] = gather_f64, [AG_INT64] = gather_i64,
                                           [AG_UINT8] = gather_u8};
-    struct row r;
-    int64_t rows = rows_of(x, index, y, dim, &r);
-    size_t item = ag_dtype_size(x->dtype);
-    int team = index->numel < 65536 ? 1 : threads;
-    K_PARALLEL_FOR(team, (int64_t k = 0; k < rows; k++), {
-        int64_t at[3];
-        row_at(k, x, index, y, dim, at);
-        by_type[x->dtype](r, (const char *)x->data + at[0] * (int64_t)item, (const int64_t *)index->data + at[1],
-                          (char *)y->data + at[2] * (int64_t)item);
-    });
+    const struct gathering *t = task;
+    int64_t at[3], item = (int64_t)ag_dtype_size(t->x->dtype);
+    row_at(k, t->x, t->index, t->y, t->dim, at);
+    by_type[t->x->dtype](t->row, (const char *)t->x->data + at[0] * item, (const int64_t *)t->index->data + at[1],
+                         (char *)t->y->data + at[2] * item);
+}
+
+void k_gather(int threads, const ag_array *x, const ag_array *index, const ag_array *y, int dim)
+{
+    struct gathering task = { .x = x, .index = index, .y = y, .dim = dim };
+    int64_t rows = rows_of(x, index, y, dim, &task.row);
+    ag_parallel(index->numel < WORTH_A_THREAD ? 1 : threads, rows, gather_one_row, &task);
 }
 
 static void scatter(const scatter_row *by_type, const ag_array *x, const ag_array *index, const ag_array *y, int dim)

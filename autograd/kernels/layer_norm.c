@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 
 enum {
     LANES = 64, /* sums of a row: short inner loops would be unrolled into scalar code */
@@ -23,7 +23,7 @@ enum {
 
 static int team(const k_layer_norm *p, int threads)
 {
-    return threads > 1 && p->rows * p->d > WORTH_A_THREAD ? threads : 1;
+    return p->rows * p->d > WORTH_A_THREAD ? threads : 1;
 }
 
 static int64_t rows_at_a_time(const k_layer_norm *p)
@@ -31,18 +31,31 @@ static int64_t rows_at_a_time(const k_layer_norm *p)
     return p->d >= CHUNK ? 1 : CHUNK / (p->d > 0 ? p->d : 1);
 }
 
+struct forward {
+    ag_dtype dtype;
+    const k_layer_norm *p;
+    const void *x, *w, *b;
+    void *y, *mean, *rstd;
+    int64_t step; /* rows of a chunk */
+};
+
+static void forward_chunk(const void *task, int64_t i)
+{
+    const struct forward *t = task;
+    int64_t first = i * t->step, rows = t->p->rows - first < t->step ? t->p->rows - first : t->step;
+    if (t->dtype == AG_FLOAT32) {
+        rows_norm_f32(t->p, first, rows, t->x, t->w, t->b, t->y, t->mean, t->rstd);
+    } else {
+        rows_norm_f64(t->p, first, rows, t->x, t->w, t->b, t->y, t->mean, t->rstd);
+    }
+}
+
 void k_layer_norm_forward(ag_dtype dtype, int threads, const k_layer_norm *p, const void *x, const void *w, const void *b,
                           void *y, void *mean, void *rstd)
 {
-    int64_t step = rows_at_a_time(p), chunks = (p->rows + step - 1) / step;
-    K_PARALLEL_FOR(team(p, threads), (int64_t i = 0; i < chunks; i++), {
-        int64_t first = i * step, rows = p->rows - first < step ? p->rows - first : step;
-        if (dtype == AG_FLOAT32) {
-            rows_norm_f32(p, first, rows, x, w, b, y, mean, rstd);
-        } else {
-            rows_norm_f64(p, first, rows, x, w, b, y, mean, rstd);
-        }
-    });
+    int64_t step = rows_at_a_time(p);
+    struct forward task = { dtype, p, x, w, b, y, mean, rstd, step };
+    ag_parallel(team(p, threads), (p->rows + step - 1) / step, forward_chunk, &task);
 }
 
 /* Rows of one part of the weights' gradients: many enough that adding the parts up costs little. */
@@ -62,20 +75,33 @@ size_t k_layer_norm_bytes(ag_dtype dtype, const k_layer_norm *p)
     return (size_t)(parts_of(p) * 2 * p->d) * ag_dtype_size(dtype);
 }
 
+struct back {
+    ag_dtype dtype;
+    const k_layer_norm *p;
+    const void *dy, *x, *w, *mean, *rstd;
+    void *dx, *sums; /* of dw and db, for each part; NULL: not wanted */
+};
+
+static void back_part(const void *task, int64_t i)
+{
+    const struct back *t = task;
+    int64_t step = part_rows(t->p), d = t->p->d, first = i * step;
+    int64_t rows = t->p->rows - first < step ? t->p->rows - first : step;
+    if (t->dtype == AG_FLOAT32) {
+        float *dw = t->sums != NULL ? (float *)t->sums + i * 2 * d : NULL;
+        rows_back_f32(t->p, first, rows, t->dy, t->x, t->w, t->mean, t->rstd, t->dx, dw, dw != NULL ? dw + d : NULL);
+    } else {
+        double *dw = t->sums != NULL ? (double *)t->sums + i * 2 * d : NULL;
+        rows_back_f64(t->p, first, rows, t->dy, t->x, t->w, t->mean, t->rstd, t->dx, dw, dw != NULL ? dw + d : NULL);
+    }
+}
+
 void k_layer_norm_back(ag_dtype dtype, int threads, const k_layer_norm *p, const void *dy, const void *x, const void *w,
                        const void *mean, const void *rstd, void *dx, void *dw, void *db, void *work)
 {
-    int64_t parts = parts_of(p), step = part_rows(p), d = p->d;
-    K_PARALLEL_FOR(team(p, threads), (int64_t i = 0; i < parts; i++), {
-        int64_t first = i * step, rows = p->rows - first < step ? p->rows - first : step;
-        if (dtype == AG_FLOAT32) {
-            float *part = dw != NULL ? (float *)work + i * 2 * d : NULL;
-            rows_back_f32(p, first, rows, dy, x, w, mean, rstd, dx, part, dw != NULL ? part + d : NULL);
-        } else {
-            double *part = dw != NULL ? (double *)work + i * 2 * d : NULL;
-            rows_back_f64(p, first, rows, dy, x, w, mean, rstd, dx, part, dw != NULL ? part + d : NULL);
-        }
-    });
+    int64_t parts = parts_of(p), d = p->d;
+    struct back task = { dtype, p, dy, x, w, mean, rstd, dx, dw != NULL ? work : NULL };
+    ag_parallel(team(p, threads), parts, back_part, &task);
     for (int64_t j = 0; j < d && dw != NULL; j++) {
         double sum_w = 0, sum_b = 0;
         for (int64_t i = 0; i < parts; i++) {

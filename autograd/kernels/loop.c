@@ -3,6 +3,8 @@
  */
 #include "loop.h"
 
+#include "../parallel.h"
+
 #include <stdbool.h>
 
 struct plan {
@@ -122,6 +124,22 @@ static void run(const struct plan *p, ag_loop loop, const void *params, char *co
     }
 }
 
+/* What the parts of one loop share. */
+struct parts {
+    const struct plan *p;
+    ag_loop loop;
+    const void *params;
+    char *const *data;
+    int64_t count;
+};
+
+static void run_part(const void *task, int64_t part)
+{
+    const struct parts *t = task;
+    int64_t n = t->p->size[0];
+    run(t->p, t->loop, t->params, t->data, n * part / t->count, n * (part + 1) / t->count);
+}
+
 void k_loop(int threads, ag_loop loop, const void *params, int ndim, const int64_t *size, int args, void *const *data,
             const int64_t *const *stride, const size_t *item)
 {
@@ -146,13 +164,8 @@ void k_loop(int threads, ag_loop loop, const void *params, int ndim, const int64
         run(&p, loop, params, base, 0, p.size[0]);
         return;
     }
-    if (parts > threads) {
-        parts = threads; /* element-wise: the split cannot change the result */
-    }
-#pragma omp parallel for num_threads((int)parts) schedule(static)
-    for (int64_t part = 0; part < parts; part++) {
-        run(&p, loop, params, base, p.size[0] * part / parts, p.size[0] * (part + 1) / parts);
-    }
+    struct parts task = { &p, loop, params, base, parts };
+    ag_parallel(threads, parts, run_part, &task);
 }
 
 /* ---- copy and convert ---------------------------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 #include "autograd/kernels/vector.h"
 
 /* Elements in a chunk: a chunk's sum is formed in lanes, the chunks' sums are added one after the other. */
@@ -140,50 +140,98 @@ size_t k_loss_sum_bytes(int64_t n)
     return (size_t)chunks_of(n) * sizeof(double);
 }
 
+/* What the chunks of one call share. */
+struct loss_task {
+    ag_dtype dtype;
+    k_loss_kind kind;
+    double bend, scale;
+    int64_t n;
+    const void *x, *y, *g;
+    bool g_per_element;
+    void *out, *dx, *dy;
+    double *part; /* a sum for each chunk */
+};
+
+static int team(int threads, int64_t n)
+{
+    return n > WORTH_A_THREAD ? threads : 1;
+}
+
+static int64_t chunk_length(int64_t n, int64_t at)
+{
+    return n - at < CHUNK ? n - at : CHUNK;
+}
+
+static void sum_chunk(const void *task, int64_t i)
+{
+    const struct loss_task *t = task;
+    int64_t at = i * CHUNK, count = chunk_length(t->n, at);
+#define DO_SUM(name, T) t->part[i] = sum_##name(count, (const T *)t->x + at, (const T *)t->y + at, (T)t->bend);
+    BY_KIND(t->dtype, t->kind, DO_SUM)
+}
+
 double k_loss_sum(ag_dtype dtype, int threads, k_loss_kind kind, double bend, int64_t n, const void *x, const void *y,
                   void *work)
 {
+    struct loss_task task = { .dtype = dtype, .kind = kind, .bend = bend, .n = n, .x = x, .y = y, .part = work };
     int64_t chunks = chunks_of(n);
-    double *part = work, sum = 0;
-#define DO_SUM(name, T) part[i] = sum_##name(count, (const T *)x + at, (const T *)y + at, (T)bend);
-    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t i = 0; i < chunks; i++), {
-        int64_t at = i * CHUNK, count = n - at < CHUNK ? n - at : CHUNK;
-        BY_KIND(dtype, kind, DO_SUM)
-    });
+    ag_parallel(team(threads, n), chunks, sum_chunk, &task);
+    double sum = 0;
     for (int64_t i = 0; i < chunks; i++) {
-        sum += part[i];
+        sum += task.part[i];
     }
     return sum;
+}
+
+static void values_chunk(const void *task, int64_t i)
+{
+    const struct loss_task *t = task;
+    int64_t at = i * CHUNK, count = chunk_length(t->n, at);
+#define DO_VALUES(name, T)                                                                                           \
+    values_##name(count, (const T *)t->x + at, (const T *)t->y + at, (T)t->bend, (T *)t->out + at);
+    BY_KIND(t->dtype, t->kind, DO_VALUES)
 }
 
 void k_loss_values(ag_dtype dtype, int threads, k_loss_kind kind, double bend, int64_t n, const void *x, const void *y,
                    void *out)
 {
-    int64_t chunks = chunks_of(n);
-#define DO_VALUES(name, T) values_##name(count, (const T *)x + at, (const T *)y + at, (T)bend, (T *)out + at);
-    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t i = 0; i < chunks; i++), {
-        int64_t at = i * CHUNK, count = n - at < CHUNK ? n - at : CHUNK;
-        BY_KIND(dtype, kind, DO_VALUES)
-    });
+    struct loss_task task = { .dtype = dtype, .kind = kind, .bend = bend, .n = n, .x = x, .y = y, .out = out };
+    ag_parallel(team(threads, n), chunks_of(n), values_chunk, &task);
+}
+
+static void input_chunk(const void *task, int64_t i)
+{
+    const struct loss_task *t = task;
+    int64_t at = i * CHUNK, count = chunk_length(t->n, at), g_at = t->g_per_element ? at : 0;
+#define DO_INPUT(name, T)                                                                                            \
+    if (t->dx != NULL) {                                                                                             \
+        by_x_##name(count, (const T *)t->x + at, (const T *)t->y + at, (const T *)t->g + g_at, t->g_per_element,     \
+                    (T)t->scale, (T)t->bend, (T *)t->dx + at);                                                       \
+    }                                                                                                                \
+    if (t->dy != NULL) {                                                                                             \
+        by_y_##name(count, (const T *)t->x + at, (const T *)t->y + at, (const T *)t->g + g_at, t->g_per_element,     \
+                    (T)t->scale, (T)t->bend, (T *)t->dy + at);                                                       \
+    }
+    BY_KIND(t->dtype, t->kind, DO_INPUT)
 }
 
 void k_loss_input(ag_dtype dtype, int threads, k_loss_kind kind, double bend, int64_t n, const void *x, const void *y,
                   const void *g, bool g_per_element, double scale, void *dx, void *dy)
 {
-    int64_t chunks = chunks_of(n);
-#define DO_INPUT(name, T)                                                                                            \
-    if (dx != NULL) {                                                                                                \
-        by_x_##name(count, (const T *)x + at, (const T *)y + at, (const T *)g + g_at, g_per_element, (T)scale,       \
-                    (T)bend, (T *)dx + at);                                                                            \
-    }                                                                                                                \
-    if (dy != NULL) {                                                                                                \
-        by_y_##name(count, (const T *)x + at, (const T *)y + at, (const T *)g + g_at, g_per_element, (T)scale,       \
-                    (T)bend, (T *)dy + at);                                                                            \
-    }
-    K_PARALLEL_FOR(threads > 1 && n > WORTH_A_THREAD ? threads : 1, (int64_t i = 0; i < chunks; i++), {
-        int64_t at = i * CHUNK, count = n - at < CHUNK ? n - at : CHUNK, g_at = g_per_element ? at : 0;
-        BY_KIND(dtype, kind, DO_INPUT)
-    });
+    struct loss_task task = {
+        .dtype = dtype,
+        .kind = kind,
+        .bend = bend,
+        .scale = scale,
+        .n = n,
+        .x = x,
+        .y = y,
+        .g = g,
+        .g_per_element = g_per_element,
+        .dx = dx,
+        .dy = dy,
+    };
+    ag_parallel(team(threads, n), chunks_of(n), input_chunk, &task);
 }
 
 int64_t k_loss_outside_unit(ag_dtype dtype, int64_t n, const void *x)

@@ -2,7 +2,7 @@
  * The sums and passes of batch normalisation, channels last or first. Raw numbers only.
  */
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 
 enum {
     ROWS = 64,  /* of a chunk, channels last */
@@ -36,10 +36,19 @@ static int64_t chunk_rows(const k_norm *p, int64_t chunk)
 #define NAME(x) x##_f64
 #include "autograd/kernels/norm_template.h"
 
-static bool worth(const k_norm *p, int threads)
+static int team(const k_norm *p, int threads)
 {
-    return threads > 1 && p->n * p->c * p->l > WORTH_A_THREAD;
+    return p->n * p->c * p->l > WORTH_A_THREAD ? threads : 1;
 }
+
+/* What the chunks of one call share. */
+struct norm_task {
+    ag_dtype dtype;
+    const k_norm *p;
+    const void *dy, *x, *mean, *scale, *shift, *by_dy, *by_x;
+    void *out;
+    double *part, *other_part; /* of each chunk */
+};
 
 size_t k_norm_bytes(const k_norm *p)
 {
@@ -58,17 +67,22 @@ static struct parts parts_of(const k_norm *p, int64_t channel)
     return parts;
 }
 
+static void stats_chunk(const void *task, int64_t i)
+{
+    const struct norm_task *t = task;
+    if (t->dtype == AG_FLOAT32) {
+        stats_chunk_f32(t->p, i, t->x, t->part, t->other_part);
+    } else {
+        stats_chunk_f64(t->p, i, t->x, t->part, t->other_part);
+    }
+}
+
 void k_norm_stats(ag_dtype dtype, int threads, const k_norm *p, const void *x, double *mean, double *var, void *work)
 {
     int64_t chunks = chunks_of(p), all = p->channels_last ? chunks * p->c : chunks;
     double *part_mean = work, *part_m2 = part_mean + all;
-    K_PARALLEL_FOR(worth(p, threads) ? threads : 1, (int64_t i = 0; i < chunks; i++), {
-        if (dtype == AG_FLOAT32) {
-            stats_chunk_f32(p, i, x, part_mean, part_m2);
-        } else {
-            stats_chunk_f64(p, i, x, part_mean, part_m2);
-        }
-    });
+    struct norm_task task = { .dtype = dtype, .p = p, .x = x, .part = part_mean, .other_part = part_m2 };
+    ag_parallel(team(p, threads), chunks, stats_chunk, &task);
     for (int64_t c = 0; c < p->c; c++) {
         struct parts parts = parts_of(p, c);
         double count = 0, m = 0, m2 = 0;
@@ -85,17 +99,31 @@ void k_norm_stats(ag_dtype dtype, int threads, const k_norm *p, const void *x, d
     }
 }
 
+static void apply_chunk(const void *task, int64_t i)
+{
+    const struct norm_task *t = task;
+    if (t->dtype == AG_FLOAT32) {
+        apply_chunk_f32(t->p, i, t->x, t->mean, t->scale, t->shift, t->out);
+    } else {
+        apply_chunk_f64(t->p, i, t->x, t->mean, t->scale, t->shift, t->out);
+    }
+}
+
 void k_norm_apply(ag_dtype dtype, int threads, const k_norm *p, const void *x, const void *mean, const void *scale,
                   const void *shift, void *y)
 {
-    int64_t chunks = chunks_of(p);
-    K_PARALLEL_FOR(worth(p, threads) ? threads : 1, (int64_t i = 0; i < chunks; i++), {
-        if (dtype == AG_FLOAT32) {
-            apply_chunk_f32(p, i, x, mean, scale, shift, y);
-        } else {
-            apply_chunk_f64(p, i, x, mean, scale, shift, y);
-        }
-    });
+    struct norm_task task = { .dtype = dtype, .p = p, .x = x, .mean = mean, .scale = scale, .shift = shift, .out = y };
+    ag_parallel(team(p, threads), chunks_of(p), apply_chunk, &task);
+}
+
+static void sums_chunk(const void *task, int64_t i)
+{
+    const struct norm_task *t = task;
+    if (t->dtype == AG_FLOAT32) {
+        sums_chunk_f32(t->p, i, t->dy, t->x, t->mean, t->part, t->other_part);
+    } else {
+        sums_chunk_f64(t->p, i, t->dy, t->x, t->mean, t->part, t->other_part);
+    }
 }
 
 void k_norm_sums(ag_dtype dtype, int threads, const k_norm *p, const void *dy, const void *x, const void *mean, double *sum,
@@ -103,13 +131,16 @@ void k_norm_sums(ag_dtype dtype, int threads, const k_norm *p, const void *dy, c
 {
     int64_t chunks = chunks_of(p), all = p->channels_last ? chunks * p->c : chunks;
     double *part_sum = work, *part_product = part_sum + all;
-    K_PARALLEL_FOR(worth(p, threads) ? threads : 1, (int64_t i = 0; i < chunks; i++), {
-        if (dtype == AG_FLOAT32) {
-            sums_chunk_f32(p, i, dy, x, mean, part_sum, part_product);
-        } else {
-            sums_chunk_f64(p, i, dy, x, mean, part_sum, part_product);
-        }
-    });
+    struct norm_task task = {
+        .dtype = dtype,
+        .p = p,
+        .dy = dy,
+        .x = x,
+        .mean = mean,
+        .part = part_sum,
+        .other_part = part_product,
+    };
+    ag_parallel(team(p, threads), chunks, sums_chunk, &task);
     for (int64_t c = 0; c < p->c; c++) {
         struct parts parts = parts_of(p, c);
         sum[c] = product[c] = 0;
@@ -120,15 +151,29 @@ void k_norm_sums(ag_dtype dtype, int threads, const k_norm *p, const void *dy, c
     }
 }
 
+static void input_chunk(const void *task, int64_t i)
+{
+    const struct norm_task *t = task;
+    if (t->dtype == AG_FLOAT32) {
+        input_chunk_f32(t->p, i, t->dy, t->x, t->mean, t->by_dy, t->by_x, t->shift, t->out);
+    } else {
+        input_chunk_f64(t->p, i, t->dy, t->x, t->mean, t->by_dy, t->by_x, t->shift, t->out);
+    }
+}
+
 void k_norm_input(ag_dtype dtype, int threads, const k_norm *p, const void *dy, const void *x, const void *mean,
                   const void *by_dy, const void *by_x, const void *shift, void *dx)
 {
-    int64_t chunks = chunks_of(p);
-    K_PARALLEL_FOR(worth(p, threads) ? threads : 1, (int64_t i = 0; i < chunks; i++), {
-        if (dtype == AG_FLOAT32) {
-            input_chunk_f32(p, i, dy, x, mean, by_dy, by_x, shift, dx);
-        } else {
-            input_chunk_f64(p, i, dy, x, mean, by_dy, by_x, shift, dx);
-        }
-    });
+    struct norm_task task = {
+        .dtype = dtype,
+        .p = p,
+        .dy = dy,
+        .x = x,
+        .mean = mean,
+        .by_dy = by_dy,
+        .by_x = by_x,
+        .shift = shift,
+        .out = dx,
+    };
+    ag_parallel(team(p, threads), chunks_of(p), input_chunk, &task);
 }

@@ -2,7 +2,7 @@
  * Copies between memory layouts. Raw numbers only; elements are moved, never computed with.
  */
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 
 #include <string.h>
 
@@ -88,6 +88,41 @@ COPY_PLANE(copy_plane_1, uint8_t)
 COPY_PLANE(copy_plane_4, uint32_t)
 COPY_PLANE(copy_plane_8, uint64_t)
 
+/* What the planes of one copy share. */
+struct planes {
+    struct copy p;
+    int row, column; /* dimensions of a plane */
+    size_t bytes;    /* of an element */
+    const void *src;
+    void *dst;
+};
+
+static void pack_plane(const void *task, int64_t i)
+{
+    const struct planes *t = task;
+    const struct copy *p = &t->p;
+    int row = t->row, column = t->column;
+    int64_t from = 0, to = 0;
+    for (int d = column - 1; d >= 0; d--) {
+        if (d != row) {
+            int64_t at = i % p->size[d];
+            i /= p->size[d];
+            from += at * p->from[d];
+            to += at * p->to[d];
+        }
+    }
+    if (t->bytes == 1) {
+        copy_plane_1(p->size[row], p->size[column], (const uint8_t *)t->src + from, p->from[row], p->from[column],
+                     (uint8_t *)t->dst + to, p->to[row], p->to[column]);
+    } else if (t->bytes == 4) {
+        copy_plane_4(p->size[row], p->size[column], (const uint32_t *)t->src + from, p->from[row], p->from[column],
+                     (uint32_t *)t->dst + to, p->to[row], p->to[column]);
+    } else {
+        copy_plane_8(p->size[row], p->size[column], (const uint64_t *)t->src + from, p->from[row], p->from[column],
+                     (uint64_t *)t->dst + to, p->to[row], p->to[column]);
+    }
+}
+
 void k_pack(int threads, size_t bytes, int ndim, const int64_t *size, const void *src, const int64_t *src_stride, void *dst,
             const int64_t *dst_stride)
 {
@@ -98,33 +133,15 @@ void k_pack(int threads, size_t bytes, int ndim, const int64_t *size, const void
     if (numel == 0) {
         return;
     }
-    struct copy p = copy_plan(ndim, size, src_stride, dst_stride);
-    int column = p.ndim - 1, row = column - 1;
-    for (int d = 0; d < column; d++) {
-        if (p.from[d] < p.from[row]) {
-            row = d;
+    struct planes task = { .p = copy_plan(ndim, size, src_stride, dst_stride), .bytes = bytes, .src = src, .dst = dst };
+    const struct copy *p = &task.p;
+    task.column = p->ndim - 1;
+    task.row = task.column - 1;
+    for (int d = 0; d < task.column; d++) {
+        if (p->from[d] < p->from[task.row]) {
+            task.row = d;
         }
     }
-    int64_t planes = numel / (p.size[row] * p.size[column]);
-    K_PARALLEL_FOR(threads > 1 && planes > 1 && numel > WORTH_A_THREAD ? threads : 1, (int64_t i = 0; i < planes; i++), {
-        int64_t rest = i, from = 0, to = 0;
-        for (int d = column - 1; d >= 0; d--) {
-            if (d != row) {
-                int64_t at = rest % p.size[d];
-                rest /= p.size[d];
-                from += at * p.from[d];
-                to += at * p.to[d];
-            }
-        }
-        if (bytes == 1) {
-            copy_plane_1(p.size[row], p.size[column], (const uint8_t *)src + from, p.from[row], p.from[column],
-                         (uint8_t *)dst + to, p.to[row], p.to[column]);
-        } else if (bytes == 4) {
-            copy_plane_4(p.size[row], p.size[column], (const uint32_t *)src + from, p.from[row], p.from[column],
-                         (uint32_t *)dst + to, p.to[row], p.to[column]);
-        } else {
-            copy_plane_8(p.size[row], p.size[column], (const uint64_t *)src + from, p.from[row], p.from[column],
-                         (uint64_t *)dst + to, p.to[row], p.to[column]);
-        }
-    });
+    int64_t planes = numel / (p->size[task.row] * p->size[task.column]);
+    ag_parallel(numel > WORTH_A_THREAD ? threads : 1, planes, pack_plane, &task);
 }

@@ -5,17 +5,16 @@
  * are shared by images; the order of the sums is the order of the output positions in either case.
  */
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 
 /* Below so many numbers touched a second thread costs more than it brings. */
 static int team_for(int threads, const k_pool *p)
 {
     int64_t work = p->n * p->c * (p->oh * p->ow * p->kernel[0] * p->kernel[1] + p->h * p->w);
-    return threads < 2 || work < 65536 || omp_in_parallel() ? 1 : threads;
+    return threads < 2 || work < 65536 || ag_parallel_inside() ? 1 : threads;
 }
 
 /* One dimension of a window: its first cell's place in the image, which of its cells [low, high)
@@ -56,78 +55,123 @@ static bool windows_tile(const k_pool *p)
            p->ow * p->stride[1] <= p->w;
 }
 
+/* What the turns of one call share; a turn is a row of the output, or for the gradients of the input an image. */
+struct pooling {
+    ag_dtype dtype;
+    const k_pool *p;
+    const void *from;
+    const uint16_t *winner;
+    void *to;
+    uint16_t *index;
+    int64_t in, out; /* elements of an image */
+    bool once;
+};
+
+static struct pooling pooling_of(ag_dtype dtype, const k_pool *p, const void *from, void *to)
+{
+    return (struct pooling){
+        .dtype = dtype,
+        .p = p,
+        .from = from,
+        .to = to,
+        .in = p->h * p->w * p->c,
+        .out = p->oh * p->ow * p->c,
+        .once = windows_tile(p),
+    };
+}
+
+static void max_row(const void *task, int64_t r)
+{
+    const struct pooling *t = task;
+    int64_t i = r / t->p->oh, oy = r % t->p->oh;
+    uint16_t *at = t->index == NULL ? NULL : t->index + i * t->out;
+    if (t->dtype == AG_FLOAT64) {
+        max_row_f64(t->p, (const double *)t->from + i * t->in, (double *)t->to + i * t->out, at, oy);
+    } else {
+        max_row_f32(t->p, (const float *)t->from + i * t->in, (float *)t->to + i * t->out, at, oy);
+    }
+}
+
 void k_max_pool(ag_dtype dtype, int threads, const k_pool *p, const void *x, void *y,
                 uint16_t *index)
 {
-    int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
-    int team = team_for(threads, p);
-    K_PARALLEL_FOR(team, (int64_t r = 0; r < p->n * p->oh; r++), {
-        int64_t i = r / p->oh, oy = r % p->oh;
-        uint16_t *at = index == NULL ? NULL : index + i * out;
-        if (dtype == AG_FLOAT64) {
-            max_row_f64(p, (const double *)x + i * in, (double *)y + i * out, at, oy);
-        } else {
-            max_row_f32(p, (const float *)x + i * in, (float *)y + i * out, at, oy);
-        }
-    });
+    struct pooling task = pooling_of(dtype, p, x, y);
+    task.index = index;
+    ag_parallel(team_for(threads, p), p->n * p->oh, max_row, &task);
+}
+
+static void max_input_image(const void *task, int64_t i)
+{
+    const struct pooling *t = task;
+    const uint16_t *winner = t->winner + i * t->out;
+    if (t->dtype == AG_FLOAT64) {
+        (t->once ? max_spread_f64 : max_scatter_f64)(t->p, (const double *)t->from + i * t->out,
+                                                     winner, (double *)t->to + i * t->in);
+    } else {
+        (t->once ? max_spread_f32 : max_scatter_f32)(t->p, (const float *)t->from + i * t->out,
+                                                     winner, (float *)t->to + i * t->in);
+    }
 }
 
 void k_max_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *dy,
                       const uint16_t *index, void *dx)
 {
-    int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
-    int team = team_for(threads, p);
-    bool once = windows_tile(p);
-    K_PARALLEL_FOR(team, (int64_t i = 0; i < p->n; i++), {
-        if (dtype == AG_FLOAT64) {
-            (once ? max_spread_f64 : max_scatter_f64)(p, (const double *)dy + i * out,
-                                                      index + i * out, (double *)dx + i * in);
-        } else {
-            (once ? max_spread_f32 : max_scatter_f32)(p, (const float *)dy + i * out,
-                                                      index + i * out, (float *)dx + i * in);
-        }
-    });
+    struct pooling task = pooling_of(dtype, p, dy, dx);
+    task.winner = index;
+    ag_parallel(team_for(threads, p), p->n, max_input_image, &task);
+}
+
+static void gather_row(const void *task, int64_t r)
+{
+    const struct pooling *t = task;
+    int64_t i = r / t->p->oh, oy = r % t->p->oh;
+    const uint16_t *winner = t->winner + i * t->out;
+    if (t->dtype == AG_FLOAT64) {
+        gather_row_f64(t->p, (const double *)t->from + i * t->in, winner,
+                       (double *)t->to + i * t->out, oy);
+    } else {
+        gather_row_f32(t->p, (const float *)t->from + i * t->in, winner,
+                       (float *)t->to + i * t->out, oy);
+    }
 }
 
 void k_max_pool_gather(ag_dtype dtype, int threads, const k_pool *p, const void *x,
                        const uint16_t *index, void *y)
 {
-    int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
-    int team = team_for(threads, p);
-    K_PARALLEL_FOR(team, (int64_t r = 0; r < p->n * p->oh; r++), {
-        int64_t i = r / p->oh, oy = r % p->oh;
-        if (dtype == AG_FLOAT64) {
-            gather_row_f64(p, (const double *)x + i * in, index + i * out, (double *)y + i * out,
-                           oy);
-        } else {
-            gather_row_f32(p, (const float *)x + i * in, index + i * out, (float *)y + i * out, oy);
-        }
-    });
+    struct pooling task = pooling_of(dtype, p, x, y);
+    task.winner = index;
+    ag_parallel(team_for(threads, p), p->n * p->oh, gather_row, &task);
+}
+
+static void avg_row(const void *task, int64_t r)
+{
+    const struct pooling *t = task;
+    int64_t i = r / t->p->oh, oy = r % t->p->oh;
+    if (t->dtype == AG_FLOAT64) {
+        avg_row_f64(t->p, (const double *)t->from + i * t->in, (double *)t->to + i * t->out, oy);
+    } else {
+        avg_row_f32(t->p, (const float *)t->from + i * t->in, (float *)t->to + i * t->out, oy);
+    }
 }
 
 void k_avg_pool(ag_dtype dtype, int threads, const k_pool *p, const void *x, void *y)
 {
-    int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
-    int team = team_for(threads, p);
-    K_PARALLEL_FOR(team, (int64_t r = 0; r < p->n * p->oh; r++), {
-        int64_t i = r / p->oh, oy = r % p->oh;
-        if (dtype == AG_FLOAT64) {
-            avg_row_f64(p, (const double *)x + i * in, (double *)y + i * out, oy);
-        } else {
-            avg_row_f32(p, (const float *)x + i * in, (float *)y + i * out, oy);
-        }
-    });
+    struct pooling task = pooling_of(dtype, p, x, y);
+    ag_parallel(team_for(threads, p), p->n * p->oh, avg_row, &task);
+}
+
+static void avg_input_image(const void *task, int64_t i)
+{
+    const struct pooling *t = task;
+    if (t->dtype == AG_FLOAT64) {
+        avg_scatter_f64(t->p, (const double *)t->from + i * t->out, (double *)t->to + i * t->in);
+    } else {
+        avg_scatter_f32(t->p, (const float *)t->from + i * t->out, (float *)t->to + i * t->in);
+    }
 }
 
 void k_avg_pool_input(ag_dtype dtype, int threads, const k_pool *p, const void *dy, void *dx)
 {
-    int64_t in = p->h * p->w * p->c, out = p->oh * p->ow * p->c;
-    int team = team_for(threads, p);
-    K_PARALLEL_FOR(team, (int64_t i = 0; i < p->n; i++), {
-        if (dtype == AG_FLOAT64) {
-            avg_scatter_f64(p, (const double *)dy + i * out, (double *)dx + i * in);
-        } else {
-            avg_scatter_f32(p, (const float *)dy + i * out, (float *)dx + i * in);
-        }
-    });
+    struct pooling task = pooling_of(dtype, p, dy, dx);
+    ag_parallel(team_for(threads, p), p->n, avg_input_image, &task);
 }

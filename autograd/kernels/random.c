@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 #include "autograd/philox.h"
 
 enum {
@@ -40,15 +40,29 @@ static uint64_t long_word(const uint32_t *word, int64_t i)
     return (uint64_t)word[2 * i] << 32 | word[2 * i + 1];
 }
 
-/* Runs `body` for every run of `at_a_time` elements: first element `begin`, `count` of them, `word` filled. */
-#define FOR_EACH_RUN(n, at_a_time, body)                                                                             \
-    int64_t runs = ((n) + (at_a_time) - 1) / (at_a_time);                                                            \
-    K_PARALLEL_FOR((n) > WORTH_A_THREAD ? threads : 1, (int64_t run = 0; run < runs; run++), {                       \
-        uint32_t word[WORDS];                                                                                        \
-        int64_t begin = run * (at_a_time), count = (n) - begin < (at_a_time) ? (n) - begin : (at_a_time);            \
-        fill_words(key, (uint64_t)run * BLOCKS, word);                                                               \
-        body                                                                                                         \
-    });
+/* What the runs of one call share: each run is WORDS words, and so many elements as they make. */
+struct runs {
+    ag_dtype dtype;
+    uint64_t key;
+    int64_t n, length;
+    double a, b;
+    int64_t low, high;
+    void *out;
+};
+
+/* The first element of a run, and how many it has; its words are filled. */
+static int64_t begin_run(const struct runs *t, int64_t run, uint32_t *word, int64_t *count)
+{
+    int64_t begin = run * t->length;
+    *count = t->n - begin < t->length ? t->n - begin : t->length;
+    fill_words(t->key, (uint64_t)run * BLOCKS, word);
+    return begin;
+}
+
+static void run_all(int threads, ag_turn *turn, const struct runs *t)
+{
+    ag_parallel(t->n > WORTH_A_THREAD ? threads : 1, (t->n + t->length - 1) / t->length, turn, t);
+}
 
 /* low + (high - low) u may round up to high, which is not in the interval. */
 static void uniform_f32(int64_t n, const uint32_t *word, double low, double high, float *out)
@@ -67,13 +81,23 @@ static void uniform_f64(int64_t n, const uint32_t *word, double low, double high
     }
 }
 
+static void uniform_run(const void *task, int64_t run)
+{
+    const struct runs *t = task;
+    uint32_t word[WORDS];
+    int64_t count, begin = begin_run(t, run, word, &count);
+    if (t->dtype == AG_FLOAT32) {
+        uniform_f32(count, word, t->a, t->b, (float *)t->out + begin);
+    } else {
+        uniform_f64(count, word, t->a, t->b, (double *)t->out + begin);
+    }
+}
+
 void k_random_uniform(ag_dtype dtype, int threads, int64_t n, uint64_t key, double low, double high, void *out)
 {
-    if (dtype == AG_FLOAT32) {
-        FOR_EACH_RUN(n, WORDS, { uniform_f32(count, word, low, high, (float *)out + begin); })
-    } else {
-        FOR_EACH_RUN(n, WORDS / 2, { uniform_f64(count, word, low, high, (double *)out + begin); })
-    }
+    int64_t length = dtype == AG_FLOAT32 ? WORDS : WORDS / 2;
+    struct runs task = { .dtype = dtype, .key = key, .n = n, .length = length, .a = low, .b = high, .out = out };
+    run_all(threads, uniform_run, &task);
 }
 
 /* Box-Muller: two uniform numbers make two normal ones. */
@@ -103,23 +127,41 @@ static void normal_f64(int64_t n, const uint32_t *word, double mean, double std,
     }
 }
 
+static void normal_run(const void *task, int64_t run)
+{
+    const struct runs *t = task;
+    uint32_t word[WORDS];
+    int64_t count, begin = begin_run(t, run, word, &count);
+    if (t->dtype == AG_FLOAT32) {
+        normal_f32(count, word, t->a, t->b, (float *)t->out + begin);
+    } else {
+        normal_f64(count, word, t->a, t->b, (double *)t->out + begin);
+    }
+}
+
 void k_random_normal(ag_dtype dtype, int threads, int64_t n, uint64_t key, double mean, double std, void *out)
 {
-    if (dtype == AG_FLOAT32) {
-        FOR_EACH_RUN(n, WORDS, { normal_f32(count, word, mean, std, (float *)out + begin); })
-    } else {
-        FOR_EACH_RUN(n, WORDS / 2, { normal_f64(count, word, mean, std, (double *)out + begin); })
+    int64_t length = dtype == AG_FLOAT32 ? WORDS : WORDS / 2;
+    struct runs task = { .dtype = dtype, .key = key, .n = n, .length = length, .a = mean, .b = std, .out = out };
+    run_all(threads, normal_run, &task);
+}
+
+static void bernoulli_run(const void *task, int64_t run)
+{
+    const struct runs *t = task;
+    uint64_t below = (uint64_t)(t->a * 0x1p32); /* 2^32 for p = 1: every word is below */
+    uint32_t word[WORDS];
+    int64_t count, begin = begin_run(t, run, word, &count);
+    uint8_t *out = (uint8_t *)t->out + begin;
+    for (int64_t i = 0; i < count; i++) {
+        out[i] = word[i] < below;
     }
 }
 
 void k_random_bernoulli(int threads, int64_t n, uint64_t key, double p, uint8_t *out)
 {
-    uint64_t below = (uint64_t)(p * 0x1p32); /* 2^32 for p = 1: every word is below */
-    FOR_EACH_RUN(n, WORDS, {
-        for (int64_t i = 0; i < count; i++) {
-            out[begin + i] = word[i] < below;
-        }
-    })
+    struct runs task = { .key = key, .n = n, .length = WORDS, .a = p, .out = out };
+    run_all(threads, bernoulli_run, &task);
 }
 
 /* The upper half of a 64 x 64-bit product. */
@@ -131,14 +173,21 @@ static uint64_t high_product(uint64_t a, uint64_t b)
 }
 
 /* A 64-bit fraction of the range: the bias is below range / 2^64. */
+static void integers_run(const void *task, int64_t run)
+{
+    const struct runs *t = task;
+    uint64_t range = (uint64_t)t->high - (uint64_t)t->low;
+    uint32_t word[WORDS];
+    int64_t count, begin = begin_run(t, run, word, &count), *out = (int64_t *)t->out + begin;
+    for (int64_t i = 0; i < count; i++) {
+        out[i] = (int64_t)((uint64_t)t->low + high_product(long_word(word, i), range));
+    }
+}
+
 void k_random_integers(int threads, int64_t n, uint64_t key, int64_t low, int64_t high, int64_t *out)
 {
-    uint64_t range = (uint64_t)high - (uint64_t)low;
-    FOR_EACH_RUN(n, WORDS / 2, {
-        for (int64_t i = 0; i < count; i++) {
-            out[begin + i] = (int64_t)((uint64_t)low + high_product(long_word(word, i), range));
-        }
-    })
+    struct runs task = { .key = key, .n = n, .length = WORDS / 2, .low = low, .high = high, .out = out };
+    run_all(threads, integers_run, &task);
 }
 
 #define MASK(T, name)                                                                                                \
@@ -153,15 +202,29 @@ void k_random_integers(int threads, int64_t n, uint64_t key, int64_t low, int64_
 MASK(float, mask_f32)
 MASK(double, mask_f64)
 
+struct masking {
+    ag_dtype dtype;
+    int64_t n;
+    const void *x;
+    const uint8_t *keep;
+    double scale;
+    void *y;
+};
+
+static void mask_part(const void *task, int64_t i)
+{
+    const struct masking *t = task;
+    int64_t at = i * WORTH_A_THREAD, count = t->n - at < WORTH_A_THREAD ? t->n - at : WORTH_A_THREAD;
+    if (t->dtype == AG_FLOAT32) {
+        mask_f32(count, (const float *)t->x + at, t->keep + at, (float)t->scale, (float *)t->y + at);
+    } else {
+        mask_f64(count, (const double *)t->x + at, t->keep + at, t->scale, (double *)t->y + at);
+    }
+}
+
 void k_mask(ag_dtype dtype, int threads, int64_t n, const void *x, const uint8_t *keep, double scale, void *y)
 {
     int64_t parts = (n + WORTH_A_THREAD - 1) / WORTH_A_THREAD;
-    K_PARALLEL_FOR(threads > 1 && parts > 2 ? threads : 1, (int64_t i = 0; i < parts; i++), {
-        int64_t at = i * WORTH_A_THREAD, count = n - at < WORTH_A_THREAD ? n - at : WORTH_A_THREAD;
-        if (dtype == AG_FLOAT32) {
-            mask_f32(count, (const float *)x + at, keep + at, (float)scale, (float *)y + at);
-        } else {
-            mask_f64(count, (const double *)x + at, keep + at, scale, (double *)y + at);
-        }
-    });
+    struct masking task = { dtype, n, x, keep, scale, y };
+    ag_parallel(parts > 2 ? threads : 1, parts, mask_part, &task);
 }

@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "autograd/kernels/kernels.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/kernels/tile.h"
 #include "autograd/kernels/vector.h"
+#include "autograd/parallel.h"
 
 enum {
     BLOCK = 16,            /* rows of the batch that go through time together */
@@ -24,9 +25,15 @@ int64_t k_recurrent_width(k_recurrent_kind kind)
     return kind == K_LSTM || kind == K_GRU ? 4 : 1;
 }
 
+/* All gates, filled up to whole vectors of any processor. */
+static int64_t transposed_columns(const k_recurrent *p)
+{
+    return (gate_count(p->kind) * p->hidden + 15) / 16 * 16;
+}
+
 int64_t k_recurrent_work(const k_recurrent *p)
 {
-    return 2 * p->batch * p->hidden + gate_count(p->kind) * p->hidden * p->hidden;
+    return 2 * p->batch * p->hidden + transposed_columns(p) * p->hidden;
 }
 
 static inline int64_t rows_of(const k_recurrent *p, int64_t t)
@@ -36,7 +43,7 @@ static inline int64_t rows_of(const k_recurrent *p, int64_t t)
 
 static int team(const k_recurrent *p, int threads)
 {
-    return threads > 1 && p->batch > BLOCK && p->total * p->hidden * p->hidden > WORTH_THREADS ? threads : 1;
+    return p->batch > BLOCK && p->total * p->hidden * p->hidden > WORTH_THREADS ? threads : 1;
 }
 
 static void copy_or_zero(void *to, const void *from, int64_t bytes)

@@ -106,31 +106,18 @@ static void NAME(accumulate)(int64_t m, int64_t columns, int64_t depth, const T 
     k_gemm(DTYPE, 1, m, columns, depth, a, lda, 1, b, ldb, 1, true, c, ldc, 1);
 }
 
-/* w^T (hidden, gates): rows of B that lie as the products of every step want them. */
-static void NAME(transpose)(int64_t rows, int64_t columns, const T *w, T *out)
-{
-    const int64_t edge = 16;
-    for (int64_t i = 0; i < rows; i += edge) {
-        for (int64_t j = 0; j < columns; j += edge) {
-            for (int64_t a = i; a < rows && a < i + edge; a++) {
-                for (int64_t b = j; b < columns && b < j + edge; b++) {
-                    out[b * rows + a] = w[a * columns + b];
-                }
-            }
-        }
-    }
-}
-
 /* ---- whole sequences ---------------------------------------------------------------------------------------------------- */
 
+/* wt is w^T (hidden, gates), its rows transposed_columns() apart: so the products of every step want it. */
 static void NAME(step)(const k_recurrent *p, int64_t m, const T *wt, T *gates, T *h, T *c, T *y, T *cells)
 {
     const int64_t H = p->hidden, W = k_recurrent_width(p->kind) * H, G = gate_count(p->kind) * H;
+    const int64_t ldt = transposed_columns(p);
     if (p->kind == K_GRU) {
-        NAME(accumulate)(m, 2 * H, H, h, H, wt, G, gates, W);
-        NAME(accumulate)(m, H, H, h, H, wt + 2 * H, G, gates + 3 * H, W);
+        NAME(accumulate)(m, 2 * H, H, h, H, wt, ldt, gates, W);
+        NAME(accumulate)(m, H, H, h, H, wt + 2 * H, ldt, gates + 3 * H, W);
     } else {
-        NAME(accumulate)(m, G, H, h, H, wt, G, gates, W);
+        NAME(accumulate)(m, G, H, h, H, wt, ldt, gates, W);
     }
     for (int64_t r = 0; r < m; r++, gates += W, h += H, y += H) {
         if (p->kind == K_LSTM) {
@@ -160,6 +147,19 @@ static void NAME(block_forward)(const k_recurrent *p, int64_t n0, int64_t n1, co
     }
 }
 
+struct NAME(forward_task) {
+    const k_recurrent *p;
+    const T *wt;
+    T *gates, *y, *cells, *h, *c;
+};
+
+static void NAME(forward_turn)(const void *task, int64_t b)
+{
+    const struct NAME(forward_task) *t = task;
+    int64_t n0 = b * BLOCK, n1 = n0 + BLOCK < t->p->batch ? n0 + BLOCK : t->p->batch;
+    NAME(block_forward)(t->p, n0, n1, t->wt, t->gates, t->y, t->cells, t->h, t->c);
+}
+
 static void NAME(forward)(int threads, const k_recurrent *p, const T *h, const T *c, const T *w, T *gates, T *y, T *cells,
                           T *work)
 {
@@ -167,12 +167,9 @@ static void NAME(forward)(int threads, const k_recurrent *p, const T *h, const T
     T *carry_h = work, *carry_c = carry_h + N * H, *wt = carry_c + N * H;
     copy_or_zero(carry_h, h, N * H * (int64_t)sizeof(T));
     copy_or_zero(carry_c, c, N * H * (int64_t)sizeof(T));
-    NAME(transpose)(G, H, w, wt);
-    int64_t blocks = (N + BLOCK - 1) / BLOCK;
-    K_PARALLEL_FOR(team(p, threads), (int64_t b = 0; b < blocks; b++), {
-        int64_t n0 = b * BLOCK, n1 = n0 + BLOCK < N ? n0 + BLOCK : N;
-        NAME(block_forward)(p, n0, n1, wt, gates, y, cells, carry_h, carry_c);
-    });
+    k_tile_for(DTYPE)->transpose(H, G, w, H, wt, transposed_columns(p));
+    struct NAME(forward_task) task = { p, wt, gates, y, cells, carry_h, carry_c };
+    ag_parallel(team(p, threads), (N + BLOCK - 1) / BLOCK, NAME(forward_turn), &task);
 }
 
 /* Where the step that was taken before has the state of row n of step t; `initial` holds what stood before the first. */
@@ -224,18 +221,27 @@ static void NAME(block_back)(const k_recurrent *p, const k_recurrent_back_argume
     }
 }
 
+struct NAME(back_task) {
+    const k_recurrent *p;
+    const k_recurrent_back_arguments *a;
+    const T *zero;
+};
+
+static void NAME(back_turn)(const void *task, int64_t b)
+{
+    const struct NAME(back_task) *t = task;
+    int64_t n0 = b * BLOCK, n1 = n0 + BLOCK < t->p->batch ? n0 + BLOCK : t->p->batch;
+    NAME(block_back)(t->p, t->a, n0, n1, t->a->dh, t->a->dc, t->zero);
+}
+
 static void NAME(back)(int threads, const k_recurrent *p, const k_recurrent_back_arguments *a, T *zero)
 {
     const int64_t H = p->hidden, N = p->batch;
-    T *dh = a->dh, *dc = a->dc;
-    memset(dh, 0, (size_t)(N * H) * sizeof(T));
-    memset(dc, 0, (size_t)(N * H) * sizeof(T));
+    memset(a->dh, 0, (size_t)(N * H) * sizeof(T));
+    memset(a->dc, 0, (size_t)(N * H) * sizeof(T));
     memset(zero, 0, (size_t)H * sizeof(T));
-    int64_t blocks = (N + BLOCK - 1) / BLOCK;
-    K_PARALLEL_FOR(team(p, threads), (int64_t b = 0; b < blocks; b++), {
-        int64_t n0 = b * BLOCK, n1 = n0 + BLOCK < N ? n0 + BLOCK : N;
-        NAME(block_back)(p, a, n0, n1, dh, dc, zero);
-    });
+    struct NAME(back_task) task = { p, a, zero };
+    ag_parallel(team(p, threads), (N + BLOCK - 1) / BLOCK, NAME(back_turn), &task);
 }
 
 #undef T

@@ -6,7 +6,9 @@
 
 #include <math.h>
 
-#include "parallel.h"
+#include "../parallel.h"
+
+enum { WORTH_A_THREAD = 65536 };
 
 struct reduction {
     int kept, reduced;
@@ -217,27 +219,39 @@ ARGMAX(argmax_f64, double)
 ARGMAX(argmax_i64, int64_t)
 ARGMAX(argmax_u8, uint8_t)
 
+struct search {
+    const struct reduction *r;
+    const ag_array *x;
+    int64_t n, stride;
+    int sign;
+    int64_t *y;
+};
+
+static void argmax_row(const void *task, int64_t k)
+{
+    const struct search *t = task;
+    int64_t offset = offset_of(t->r->kept, t->r->kept_size, t->r->kept_stride, k);
+    switch (t->x->dtype) {
+    case AG_FLOAT32:
+        t->y[k] = argmax_f32((const float *)t->x->data + offset, t->n, t->stride, t->sign);
+        break;
+    case AG_FLOAT64:
+        t->y[k] = argmax_f64((const double *)t->x->data + offset, t->n, t->stride, t->sign);
+        break;
+    case AG_INT64:
+        t->y[k] = argmax_i64((const int64_t *)t->x->data + offset, t->n, t->stride, t->sign);
+        break;
+    case AG_UINT8:
+        t->y[k] = argmax_u8((const uint8_t *)t->x->data + offset, t->n, t->stride, t->sign);
+        break;
+    }
+}
+
 void k_argmax(int threads, const ag_array *x, int dim, int sign, int64_t *y)
 {
     bool reduced[AG_MAX_DIMS] = {false};
     reduced[dim] = true;
     struct reduction r = plan(x, reduced);
-    int64_t n = x->size[dim], stride = x->stride[dim];
-    K_PARALLEL_FOR(threads > 1 && r.total >= 65536 ? threads : 1, (int64_t k = 0; k < r.kept_total; k++), {
-        int64_t offset = offset_of(r.kept, r.kept_size, r.kept_stride, k);
-        switch (x->dtype) {
-        case AG_FLOAT32:
-            y[k] = argmax_f32((const float *)x->data + offset, n, stride, sign);
-            break;
-        case AG_FLOAT64:
-            y[k] = argmax_f64((const double *)x->data + offset, n, stride, sign);
-            break;
-        case AG_INT64:
-            y[k] = argmax_i64((const int64_t *)x->data + offset, n, stride, sign);
-            break;
-        case AG_UINT8:
-            y[k] = argmax_u8((const uint8_t *)x->data + offset, n, stride, sign);
-            break;
-        }
-    });
+    struct search task = { &r, x, x->size[dim], x->stride[dim], sign, y };
+    ag_parallel(r.total < WORTH_A_THREAD ? 1 : threads, r.kept_total, argmax_row, &task);
 }

@@ -66,68 +66,97 @@ static void JOIN(NAME, _rows)(const struct reduction *r, const T *x, int64_t col
     }
 }
 
+/* What the turns of one reduction share, and where the parts of a sum go that is cut into chunks. */
+struct JOIN(NAME, _task) {
+    const struct reduction *r;
+    const T *x;
+    Y *y;
+    double scale;
+    int64_t n, step, rows;                /* of each result, where the dense dimension is reduced */
+    int64_t outer, cols, stride, blocks; /* of all results, where it is kept */
+    A (*part)[BLOCK];
+};
+
+static void JOIN(NAME, _chunk_of_row)(const void *task, int64_t c)
+{
+    const struct JOIN(NAME, _task) *t = task;
+    int64_t begin = t->n * c / CHUNKS, end = t->n * (c + 1) / CHUNKS;
+    t->part[c][0] = JOIN(NAME, _row)(t->x + begin * t->step, end - begin, t->step);
+}
+
+static void JOIN(NAME, _result)(const void *task, int64_t k)
+{
+    const struct JOIN(NAME, _task) *t = task;
+    const struct reduction *r = t->r;
+    const T *base = t->x + offset_of(r->kept, r->kept_size, r->kept_stride, k);
+    A total = START;
+    for (int64_t i = 0; i < t->rows; i++) {
+        A row = JOIN(NAME, _row)(base + offset_of(r->reduced - 1, r->reduced_size, r->reduced_stride, i), t->n, t->step);
+        total = STEP(total, row);
+    }
+    t->y[k] = FINISH(total, t->scale);
+}
+
+static void JOIN(NAME, _chunk_of_rows)(const void *task, int64_t c)
+{
+    const struct JOIN(NAME, _task) *t = task;
+    int64_t all = t->r->reduced_total;
+    JOIN(NAME, _rows)(t->r, t->x, t->cols, t->stride, all * c / CHUNKS, all * (c + 1) / CHUNKS, t->part[c]);
+}
+
+static void JOIN(NAME, _block)(const void *task, int64_t k)
+{
+    const struct JOIN(NAME, _task) *t = task;
+    const struct reduction *r = t->r;
+    int64_t o = k / t->blocks, begin = k % t->blocks * BLOCK;
+    int64_t width = t->cols - begin < BLOCK ? t->cols - begin : BLOCK;
+    A acc[BLOCK];
+    const T *base = t->x + offset_of(r->kept > 0 ? r->kept - 1 : 0, r->kept_size, r->kept_stride, o) + begin * t->stride;
+    JOIN(NAME, _rows)(r, base, width, t->stride, 0, r->reduced_total, acc);
+    for (int64_t j = 0; j < width; j++) {
+        t->y[o * t->cols + begin + j] = FINISH(acc[j], t->scale);
+    }
+}
+
 static void NAME(int threads, const struct reduction *r, const void *input, void *output, double scale)
 {
-    const T *x = input;
-    Y *y = output;
+    A part[CHUNKS][BLOCK];
+    struct JOIN(NAME, _task) t = { .r = r, .x = input, .y = output, .scale = scale, .part = part };
+    int team = r->total < WORTH_A_THREAD ? 1 : threads;
     if (r->inner_reduced) {
         /* The last reduced dimension is dense: each result is a sum of rows. */
-        int64_t last = r->reduced - 1, n = r->reduced_size[last], step = r->reduced_stride[last];
-        int64_t rows = r->reduced_total / (n > 0 ? n : 1);
-        int64_t parts = r->kept_total == 1 && rows == 1 && n >= 65536 ? CHUNKS : 1;
-        if (parts > 1) {
-            A part[CHUNKS];
-            K_PARALLEL_FOR(threads, (int64_t c = 0; c < CHUNKS; c++), {
-                int64_t begin = n * c / CHUNKS, end = n * (c + 1) / CHUNKS;
-                part[c] = JOIN(NAME, _row)(x + begin * step, end - begin, step);
-            });
-            A total = part[0];
-            for (int c = 1; c < CHUNKS; c++) {
-                total = STEP(total, part[c]);
-            }
-            y[0] = FINISH(total, scale);
+        t.n = r->reduced_size[r->reduced - 1];
+        t.step = r->reduced_stride[r->reduced - 1];
+        t.rows = r->reduced_total / (t.n > 0 ? t.n : 1);
+        if (r->kept_total > 1 || t.rows > 1 || t.n < 65536) {
+            ag_parallel(team, r->kept_total, JOIN(NAME, _result), &t);
             return;
         }
-        K_PARALLEL_FOR(threads > 1 && r->total >= 65536 ? threads : 1, (int64_t k = 0; k < r->kept_total; k++), {
-            const T *base = x + offset_of(r->kept, r->kept_size, r->kept_stride, k);
-            A total = START;
-            for (int64_t i = 0; i < rows; i++) {
-                A row = JOIN(NAME, _row)(base + offset_of(last, r->reduced_size, r->reduced_stride, i), n, step);
-                total = STEP(total, row);
-            }
-            y[k] = FINISH(total, scale);
-        });
+        ag_parallel(threads, CHUNKS, JOIN(NAME, _chunk_of_row), &t);
+        A total = part[0][0];
+        for (int c = 1; c < CHUNKS; c++) {
+            total = STEP(total, part[c][0]);
+        }
+        t.y[0] = FINISH(total, scale);
         return;
     }
     /* The last kept dimension is dense: accumulate whole rows of results. */
-    int64_t last = r->kept - 1, cols = r->kept > 0 ? r->kept_size[last] : 1;
-    int64_t stride = r->kept > 0 ? r->kept_stride[last] : 1, outer = r->kept_total / (cols > 0 ? cols : 1);
-    int64_t blocks = (cols + BLOCK - 1) / BLOCK;
-    if (outer * blocks == 1 && r->reduced_total >= 64 && r->total >= 32768) {
-        A part[CHUNKS][BLOCK];
-        K_PARALLEL_FOR(threads, (int64_t c = 0; c < CHUNKS; c++), {
-            JOIN(NAME, _rows)(r, x, cols, stride, r->reduced_total * c / CHUNKS, r->reduced_total * (c + 1) / CHUNKS,
-                              part[c]);
-        });
-        for (int64_t j = 0; j < cols; j++) {
-            A total = part[0][j];
-            for (int c = 1; c < CHUNKS; c++) {
-                total = STEP(total, part[c][j]);
-            }
-            y[j] = FINISH(total, scale);
-        }
+    t.cols = r->kept > 0 ? r->kept_size[r->kept - 1] : 1;
+    t.stride = r->kept > 0 ? r->kept_stride[r->kept - 1] : 1;
+    t.outer = r->kept_total / (t.cols > 0 ? t.cols : 1);
+    t.blocks = (t.cols + BLOCK - 1) / BLOCK;
+    if (t.outer * t.blocks > 1 || r->reduced_total < 64 || r->total < 32768) {
+        ag_parallel(team, t.outer * t.blocks, JOIN(NAME, _block), &t);
         return;
     }
-    K_PARALLEL_FOR(threads > 1 && r->total >= 65536 ? threads : 1, (int64_t k = 0; k < outer * blocks; k++), {
-        int64_t o = k / blocks, begin = k % blocks * BLOCK;
-        int64_t width = cols - begin < BLOCK ? cols - begin : BLOCK;
-        A acc[BLOCK];
-        const T *base = x + offset_of(last < 0 ? 0 : last, r->kept_size, r->kept_stride, o) + begin * stride;
-        JOIN(NAME, _rows)(r, base, width, stride, 0, r->reduced_total, acc);
-        for (int64_t j = 0; j < width; j++) {
-            y[o * cols + begin + j] = FINISH(acc[j], scale);
+    ag_parallel(threads, CHUNKS, JOIN(NAME, _chunk_of_rows), &t);
+    for (int64_t j = 0; j < t.cols; j++) {
+        A total = part[0][j];
+        for (int c = 1; c < CHUNKS; c++) {
+            total = STEP(total, part[c][j]);
         }
-    });
+        t.y[j] = FINISH(total, scale);
+    }
 }
 
 #undef LANES

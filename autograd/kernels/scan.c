@@ -3,7 +3,7 @@
  */
 #include "scan.h"
 
-#include "parallel.h"
+#include "../parallel.h"
 
 #define SCANS(T, suffix)                                                                        \
     static void scan_##suffix(bool product, int64_t n, int64_t inner, const void *xv, void *yv) \
@@ -41,36 +41,58 @@ SCANS(uint64_t, i64) /* int64 wraps */
 
 #define WORTH_A_THREAD 65536
 
+/* What the rows of one call share. */
+struct rows {
+    ag_dtype dtype;
+    bool product;
+    int64_t n, inner;
+    const void *x;
+    void *y;
+};
+
+static int team(int threads, int64_t outer, const struct rows *t)
+{
+    return outer * t->n * t->inner < WORTH_A_THREAD ? 1 : threads;
+}
+
+static void scan_row(const void *task, int64_t o)
+{
+    const struct rows *t = task;
+    size_t at = (size_t)(o * t->n * t->inner) * ag_dtype_size(t->dtype);
+    const char *from = (const char *)t->x + at;
+    char *to = (char *)t->y + at;
+    if (t->dtype == AG_FLOAT32) {
+        scan_f32(t->product, t->n, t->inner, from, to);
+    } else if (t->dtype == AG_FLOAT64) {
+        scan_f64(t->product, t->n, t->inner, from, to);
+    } else {
+        scan_i64(t->product, t->n, t->inner, from, to);
+    }
+}
+
 void k_scan(ag_dtype dtype, int threads, bool product, int64_t outer, int64_t n, int64_t inner, const void *x, void *y)
 {
-    size_t bytes = (size_t)(n * inner) * ag_dtype_size(dtype);
-    int team = outer * n * inner < WORTH_A_THREAD ? 1 : threads;
-    K_PARALLEL_FOR(team, (int64_t o = 0; o < outer; o++), {
-        const char *from = (const char *)x + (size_t)o * bytes;
-        char *to = (char *)y + (size_t)o * bytes;
-        if (dtype == AG_FLOAT32) {
-            scan_f32(product, n, inner, from, to);
-        } else if (dtype == AG_FLOAT64) {
-            scan_f64(product, n, inner, from, to);
-        } else {
-            scan_i64(product, n, inner, from, to);
-        }
-    });
+    struct rows task = { dtype, product, n, inner, x, y };
+    ag_parallel(team(threads, outer, &task), outer, scan_row, &task);
+}
+
+static void product_row(const void *task, int64_t o)
+{
+    const struct rows *t = task;
+    size_t item = ag_dtype_size(t->dtype);
+    const char *from = (const char *)t->x + (size_t)(o * t->n * t->inner) * item;
+    char *to = (char *)t->y + (size_t)(o * t->inner) * item;
+    if (t->dtype == AG_FLOAT32) {
+        product_f32(t->n, t->inner, from, to);
+    } else if (t->dtype == AG_FLOAT64) {
+        product_f64(t->n, t->inner, from, to);
+    } else {
+        product_i64(t->n, t->inner, from, to);
+    }
 }
 
 void k_product(ag_dtype dtype, int threads, int64_t outer, int64_t n, int64_t inner, const void *x, void *y)
 {
-    size_t item = ag_dtype_size(dtype);
-    int team = outer * n * inner < WORTH_A_THREAD ? 1 : threads;
-    K_PARALLEL_FOR(team, (int64_t o = 0; o < outer; o++), {
-        const char *from = (const char *)x + (size_t)(o * n * inner) * item;
-        char *to = (char *)y + (size_t)(o * inner) * item;
-        if (dtype == AG_FLOAT32) {
-            product_f32(n, inner, from, to);
-        } else if (dtype == AG_FLOAT64) {
-            product_f64(n, inner, from, to);
-        } else {
-            product_i64(n, inner, from, to);
-        }
-    });
+    struct rows task = { dtype, true, n, inner, x, y };
+    ag_parallel(team(threads, outer, &task), outer, product_row, &task);
 }

@@ -101,4 +101,73 @@ static AG_ALWAYS_INLINE double k_tanh_f64(double x)
     return tanh(x);
 }
 
+/* e^(t^2) erfc(t) for t >= 0, within 3e-7 of itself: falls from 1 to 0 as s = 1 / (1 + 0.3 t) does, and over s is a polynomial in s
+ * (fitted to the least largest relative error, 2e-8, over t from 0 to 11). */
+static AG_ALWAYS_INLINE float k_erfcx_f32(float t)
+{
+    float s = 1.0f / (1.0f + 0.3f * t);
+    float p = -0.12955585374742207f;
+    p = p * s + 0.4857361181307553f;
+    p = p * s - 0.5126670539818744f;
+    p = p * s + 0.548209202225773f;
+    p = p * s - 0.09502631448776085f;
+    p = p * s + 0.21510605714587785f;
+    p = p * s + 0.14828667130939135f;
+    p = p * s + 0.1707237341646598f;
+    p = p * s + 0.1691874196031448f;
+    return p * s;
+}
+
+/* erf within about two units in the last place. Below 0.9, where 1 - erfc would cancel, a polynomial fitted as above, within 3e-10;
+ * NaN stays NaN. */
+static AG_ALWAYS_INLINE float k_erf_f32(float x)
+{
+    float a = fabsf(x), q = x * x;
+    float large = copysignf(1.0f - k_exp_f32(-q) * k_erfcx_f32(a), x);
+    float p = 8.51310142e-5f;
+    p = p * q - 8.17563865e-4f;
+    p = p * q + 5.2038591e-3f;
+    p = p * q - 2.68605084e-2f;
+    p = p * q + 1.1283715e-1f;
+    p = p * q - 3.7612635e-1f;
+    p = p * q + 1.28379167e-1f;
+    float small = x + x * p;
+    return a < 0.9f ? small : a > 10.0f ? copysignf(1.0f, x) : large;
+}
+
+static AG_ALWAYS_INLINE double k_erf_f64(double x)
+{
+    return erf(x);
+}
+
+/* phi(x) = e^(-x^2/2) / sqrt(2 pi) and Phi(x), the area below phi left of x, from one exponential. */
+static AG_ALWAYS_INLINE float k_normal_area_f32(float x, float *density)
+{
+    float e = k_exp_f32(-0.5f * x * x), tail = 0.5f * e * k_erfcx_f32(fabsf(x) * 0.70710678f);
+    *density = e * 0.39894228f;
+    return x < 0 ? tail : 1.0f - tail;
+}
+
+static AG_ALWAYS_INLINE double k_normal_area_f64(double x, double *density)
+{
+    *density = exp(-0.5 * x * x) * 0.39894228040143267794;
+    return 0.5 * (1 + erf(x * 0.70710678118654752440));
+}
+
+/* x Phi(x) and its derivative Phi(x) + x phi(x). */
+#define K_GELU(T, S)                                        \
+    static AG_ALWAYS_INLINE T k_gelu_##S(T x)               \
+    {                                                       \
+        T density;                                          \
+        return x * k_normal_area_##S(x, &density);          \
+    }                                                       \
+    static AG_ALWAYS_INLINE T k_gelu_slope_##S(T x)         \
+    {                                                       \
+        T density, area = k_normal_area_##S(x, &density);   \
+        return area + x * density;                          \
+    }
+K_GELU(float, f32)
+K_GELU(double, f64)
+#undef K_GELU
+
 #endif

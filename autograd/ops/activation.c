@@ -4,6 +4,7 @@
  */
 #include <math.h>
 
+#include "../kernels/vector.h"
 #include "elementwise_samples.h"
 #include "loops.h"
 #include "ops.h"
@@ -80,7 +81,7 @@ static ag_tensor tanh_slope(ag_tensor dy, ag_tensor y)
     return ag_apply(AG_HERE, &op_tanh_slope, 2, in, NULL, NULL);
 }
 
-UNARY_FLOAT(tanh, tanhf(x), tanh(x))
+UNARY_FLOAT(tanh, k_tanh_f32(x), tanh(x))
 
 static void tanh_backward(ag_sweep *s)
 {
@@ -121,7 +122,7 @@ static ag_tensor sigmoid_slope(ag_tensor dy, ag_tensor y)
     return ag_apply(AG_HERE, &op_sigmoid_slope, 2, in, NULL, NULL);
 }
 
-UNARY_FLOAT(sigmoid, 1 / (1 + expf(-x)), 1 / (1 + exp(-x)))
+UNARY_FLOAT(sigmoid, k_sigmoid_f32(x), k_sigmoid_f64(x))
 
 static void sigmoid_backward(ag_sweep *s)
 {
@@ -213,7 +214,7 @@ ag_tensor ag_elu_at(ag_place where, ag_tensor x, double alpha)
  * dx = dy sigmoid(x) */
 
 /* NaN comes through the logarithm; adding 0 x for it would make infinities NaN. */
-UNARY_FLOAT(softplus, fmaxf(x, 0) + log1pf(expf(-fabsf(x))), fmax(x, 0) + log1p(exp(-fabs(x))))
+UNARY_FLOAT(softplus, fmaxf(x, 0) + k_log1p_unit_f32(k_exp_f32(-fabsf(x))), fmax(x, 0) + log1p(exp(-fabs(x))))
 
 static void softplus_backward(ag_sweep *s)
 {
@@ -228,7 +229,7 @@ UNARY_FUNCTION(softplus)
  * y = x s,  s = sigmoid(x)
  * dx = dy (s + y (1 - s))                                                    Elfwing, Uchibe & Doya 2017 */
 
-UNARY_FLOAT(silu, x / (1 + expf(-x)), x / (1 + exp(-x)))
+UNARY_FLOAT(silu, x / (1 + k_exp_f32(-x)), x / (1 + exp(-x)))
 
 static void silu_backward(ag_sweep *s)
 {
@@ -245,17 +246,39 @@ UNARY_FUNCTION(silu)
  * y = x Phi(x) = x/2 (1 + erf(x/sqrt(2)))
  * dx = dy (Phi(x) + x phi(x)),  phi(x) = e^(-x^2/2) / sqrt(2 pi)             Hendrycks & Gimpel 2016 */
 
-#define SQRT_HALF 0.70710678118654752440
 #define ONE_OVER_SQRT_2PI 0.39894228040143267794
 
-UNARY_FLOAT(gelu, 0.5f * x * (1 + erff(x * (float)SQRT_HALF)), 0.5 * x * (1 + erf(x * SQRT_HALF)))
+/* g = dy (Phi(x) + x phi(x));  ddy = dg (Phi(x) + x phi(x)),  dx' = dg dy phi(x) (2 - x^2) */
+BINARY_FLOAT(gelu_slope, a *k_gelu_slope_f32(b), a *k_gelu_slope_f64(b))
+
+static ag_tensor gelu_slope(ag_tensor dy, ag_tensor x);
+
+static void gelu_slope_backward(ag_sweep *s)
+{
+    ag_tensor dg = ag_sweep_grad(s, 0), dy = ag_sweep_input(s, 0), x = ag_sweep_input(s, 1);
+    if (ag_sweep_wants(s, 0)) {
+        ag_sweep_add(s, 0, gelu_slope(dg, x));
+    }
+    if (ag_sweep_wants(s, 1)) {
+        ag_tensor xx = ag_square(x), density = ag_mul_scalar(ag_exp(ag_mul_scalar(xx, -0.5)), ONE_OVER_SQRT_2PI);
+        ag_sweep_add(s, 1, ag_mul(ag_mul(dg, dy), ag_mul(density, ag_add_scalar(ag_neg(xx), 2))));
+    }
+}
+
+AG_OP(gelu_slope){SLOPE(gelu_slope, x, AG_SAVE_INPUT(0) | AG_SAVE_INPUT(1)), .formula = "g = dy (Phi(x) + x phi(x))",
+                  .derivative = "ddy = dg (Phi(x) + x phi(x)), dx' = dg dy phi(x) (2 - x^2)", FLOAT_LOOPS(gelu_slope)};
+
+static ag_tensor gelu_slope(ag_tensor dy, ag_tensor x)
+{
+    ag_tensor in[2] = {dy, x};
+    return ag_apply(AG_HERE, &op_gelu_slope, 2, in, NULL, NULL);
+}
+
+UNARY_FLOAT(gelu, k_gelu_f32(x), k_gelu_f64(x))
 
 static void gelu_backward(ag_sweep *s)
 {
-    ag_tensor dy = ag_sweep_grad(s, 0), x = ag_sweep_input(s, 0);
-    ag_tensor area = ag_mul_scalar(ag_add_scalar(ag_erf(ag_mul_scalar(x, SQRT_HALF)), 1), 0.5);
-    ag_tensor density = ag_mul_scalar(ag_exp(ag_mul_scalar(ag_square(x), -0.5)), ONE_OVER_SQRT_2PI);
-    ag_sweep_add(s, 0, ag_mul(dy, ag_add(area, ag_mul(x, density))));
+    ag_sweep_add(s, 0, gelu_slope(ag_sweep_grad(s, 0), ag_sweep_input(s, 0)));
 }
 
 AG_OP(gelu){ELEMENTWISE(gelu, 1, AG_SAVE_INPUT(0)), .formula = "y = x Phi(x)", .derivative = "dx = dy (Phi(x) + x phi(x))",
@@ -269,7 +292,7 @@ UNARY_FUNCTION(gelu)
 #define K 0.79788456080286535588
 #define CUBIC 0.044715
 
-UNARY_FLOAT(gelu_tanh, 0.5f * x * (1 + tanhf((float)K * (x + (float)CUBIC * x * x * x))),
+UNARY_FLOAT(gelu_tanh, 0.5f * x * (1 + k_tanh_f32((float)K * (x + (float)CUBIC * x * x * x))),
             0.5 * x * (1 + tanh(K * (x + CUBIC * x * x * x))))
 
 static void gelu_tanh_backward(ag_sweep *s)
@@ -303,6 +326,15 @@ AG_SAMPLES_OF_FUNCTION(softplus_of_infinities)
 ACTIVATION_SAMPLES(silu, ag_silu(a), "F.silu(a)")
 ACTIVATION_SAMPLES(gelu, ag_gelu(a), "F.gelu(a)")
 ACTIVATION_SAMPLES(gelu_tanh, ag_gelu_tanh(a), "F.gelu(a, approximate='tanh')")
+
+AG_SAMPLES_OF_FUNCTION(gelu_far_out)
+{
+    const double values[] = { -9, -6, -3, -1.3, -0.2, 0, 0.2, 1.3, 3, 6, 9, 30 };
+    SAMPLE("F.gelu(a) + 3 * torch.erf(a) + torch.tanh(a)") {
+        ag_tensor a = sample_values(s, "a", AG_SHAPE(12), values);
+        sample_result(s, ag_add(ag_add(ag_gelu(a), ag_mul_scalar(ag_erf(a), 3)), ag_tanh(a)));
+    }
+}
 
 #define KINKS {0, NAN, INFINITY, -INFINITY, -0.0, 1}
 AG_SAMPLES_OF_FUNCTION(activations_at_kinks)
@@ -352,5 +384,6 @@ AG_SAMPLES_OF_FUNCTION(activations_at_kinks)
 SLOPE_SAMPLES(relu_slope, relu_slope(a, b), "a * (b > 0) + 0 * b")
 SLOPE_SAMPLES(tanh_slope, tanh_slope(a, b), "a * (1 - b * b)")
 SLOPE_SAMPLES(sigmoid_slope, sigmoid_slope(a, b), "a * b * (1 - b)")
+SLOPE_SAMPLES(gelu_slope, gelu_slope(a, b), "a * (0.5 * (1 + torch.erf(b / 2 ** 0.5)) + b * torch.exp(-b * b / 2) / (2 * math.pi) ** 0.5)")
 SLOPE_SAMPLES(leaky_relu_slope, leaky_relu_slope(a, b, &(struct slope){0.3}), "torch.where(b > 0, a, 0.3 * a) + 0 * b")
 #endif

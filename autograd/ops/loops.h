@@ -10,10 +10,14 @@
 #include "../inplace.h"
 #include "../op.h"
 
+/* A copy in registers: read through the pointer, a parameter that only one branch needs would keep the loop from becoming vector
+ * code. Operations without parameters pass none. */
+#define AG_LOOP_PARAMS(C, params) ((params) != NULL ? *(const C *)(params) : (C){0})
+
 #define UNARY_LOOP(name, Y, T, C, expression)                                                               \
     AG_MULTIVERSION static void name(int64_t n, char *const *p, const int64_t *stride, const void *params)   \
     {                                                                                                       \
-        const C *c = params;                                                                                \
+        const C own = AG_LOOP_PARAMS(C, params), *c = &own;                                                   \
         (void)c;                                                                                            \
         if (stride[0] == (int64_t)sizeof(Y) && stride[1] == (int64_t)sizeof(T)) {                           \
             Y *restrict y = (Y *)p[0];                                                                      \
@@ -33,7 +37,7 @@
 #define BINARY_LOOP(name, Y, T, C, expression)                                                              \
     AG_MULTIVERSION static void name(int64_t n, char *const *p, const int64_t *stride, const void *params)   \
     {                                                                                                       \
-        const C *c = params;                                                                                \
+        const C own = AG_LOOP_PARAMS(C, params), *c = &own;                                                   \
         (void)c;                                                                                            \
         const int64_t w = (int64_t)sizeof(T);                                                               \
         Y *restrict y = (Y *)p[0];                                                                          \

@@ -3,6 +3,7 @@
  */
 #include <math.h>
 
+#include "../kernels/vector.h"
 #include "elementwise_samples.h"
 #include "loops.h"
 #include "ops.h"
@@ -106,7 +107,7 @@ UNARY_FUNCTION(rsqrt)
  * y = e^x
  * dx = dy y */
 
-UNARY_FLOAT(exp, expf(x), exp(x))
+UNARY_FLOAT(exp, k_exp_f32(x), exp(x))
 
 static void exp_backward(ag_sweep *s)
 {
@@ -161,7 +162,7 @@ UNARY_FUNCTION(cos)
 
 #define TWO_OVER_SQRT_PI 1.12837916709551257390
 
-UNARY_FLOAT(erf, erff(x), erf(x))
+UNARY_FLOAT(erf, k_erf_f32(x), erf(x))
 
 static void erf_backward(ag_sweep *s)
 {

@@ -7,7 +7,7 @@
 #include "autograd/kernels/kernels.h"
 #include "autograd/ops/common.h"
 #include "autograd/samples.h"
-#include "autograd/kernels/parallel.h"
+#include "autograd/parallel.h"
 
 /* A stack of matrices as gemm wants it: strides in elements. */
 struct matrices {
@@ -135,6 +135,25 @@ static const void *matrix_at(const struct matrices *m, ag_shape batch, int64_t i
  * over k in the same order. */
 enum { SMALL_PRODUCT = 128 * 128 * 128, WORTH_THREADS = 64 * 64 * 64 };
 
+/* What the products of a stack share. */
+struct stack {
+    ag_dtype dtype;
+    int threads; /* inside of one product */
+    int64_t m, n, k;
+    struct matrices a, b;
+    ag_shape batch;
+    char *y;
+};
+
+static void product_at(const void *task, int64_t i)
+{
+    const struct stack *t = task;
+    size_t item = ag_dtype_size(t->dtype);
+    k_gemm(t->dtype, t->threads, t->m, t->n, t->k, matrix_at(&t->a, t->batch, i, item), t->a.row_stride, t->a.column_stride,
+           matrix_at(&t->b, t->batch, i, item), t->b.row_stride, t->b.column_stride, false,
+           t->y + i * t->m * t->n * (int64_t)item, t->n, 1);
+}
+
 static bool matmul_forward(ag_call *call)
 {
     const ag_array *a = ag_call_input(call, 0), *b = ag_call_input(call, 1), *y = ag_call_result(call, 0);
@@ -157,15 +176,12 @@ static bool matmul_forward(ag_call *call)
                mb.column_stride, false, y->data, n, 1);
         return true;
     }
-    ag_shape batch;
-    ag_shape_broadcast(ag_shape_make(ma.batch_dims, ma.batch_size), ag_shape_make(mb.batch_dims, mb.batch_size), &batch);
+    struct stack task = { .dtype = y->dtype, .m = m, .n = n, .k = k, .a = ma, .b = mb, .y = y->data };
+    ag_shape_broadcast(ag_shape_make(ma.batch_dims, ma.batch_size), ag_shape_make(mb.batch_dims, mb.batch_size), &task.batch);
     int64_t count = y->numel / (m * n), work = m * n * k;
-    bool split_stack = threads > 1 && count >= threads && work < SMALL_PRODUCT && count * work > WORTH_THREADS;
-    K_PARALLEL_FOR(split_stack ? threads : 1, (int64_t i = 0; i < count; i++), {
-        k_gemm(y->dtype, split_stack ? 1 : threads, m, n, k, matrix_at(&ma, batch, i, item), ma.row_stride,
-               ma.column_stride, matrix_at(&mb, batch, i, item), mb.row_stride, mb.column_stride, false,
-               (char *)y->data + i * m * n * (int64_t)item, n, 1);
-    });
+    bool split_stack = count >= threads && work < SMALL_PRODUCT && count * work > WORTH_THREADS;
+    task.threads = split_stack ? 1 : threads;
+    ag_parallel(split_stack ? threads : 1, count, product_at, &task);
     return true;
 }
 

@@ -5,7 +5,6 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "options.h"
-#include "threads.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -601,7 +600,6 @@ bool options_part(const struct options *o, int part)
 
 int options_parse(struct options *o, int argc, char **argv)
 {
-    threads_wait_asleep(argv);
     o->path = argc > 0 ? argv[0] : "";
     o->seed = 1;
     o->steps = o->steps > 0 ? o->steps : 600;

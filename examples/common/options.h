@@ -126,8 +126,7 @@ struct options {
 };
 
 /* Fills the defaults and then what argv says. Returns -1 if the program should go on, else its exit
- * status: 0 after --help, 2 after a usage error, which has been printed. To be called first: it may load the program once more
- * (threads.h). */
+ * status: 0 after --help, 2 after a usage error, which has been printed. */
 int options_parse(struct options *o, int argc, char **argv);
 /* Whether that part of the lesson is wanted. */
 bool options_part(const struct options *o, int part);

@@ -13,6 +13,7 @@
 
 #include "autograd/kernels/kernels.h"
 #include "autograd/kernels/tile.h"
+#include "autograd/kernels/vector.h"
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
@@ -562,6 +563,46 @@ START_TEST(pooling_matches_the_definition)
 }
 END_TEST
 
+/* ---- functions of one float ------------------------------------------------------------------ */
+
+static double units(float y, double truth)
+{
+    int exponent;
+    frexp(truth, &exponent);
+    return fabs((double)y - truth) / ldexp(1, exponent - 24);
+}
+
+static void note_worst(double *worst, double now)
+{
+    *worst = now > *worst ? now : *worst;
+}
+
+/* Every 997th float from 2^-20 to 16, both signs, against libm's double functions. */
+START_TEST(functions_are_as_exact_as_they_say)
+{
+    double exp_ = 0, tanh_ = 0, erf_ = 0, area = 0, gelu = 0, slope = 0;
+    for (uint32_t bits = k_bits_of_float(0x1p-20f); bits < k_bits_of_float(16); bits += 997) {
+        for (int sign = 0; sign < 2; sign++) {
+            float f = sign ? -k_float_of_bits(bits) : k_float_of_bits(bits), density;
+            double x = f, phi = exp(-0.5 * x * x) / sqrt(2 * acos(-1.0)), Phi = 0.5 * erfc(-x * sqrt(0.5));
+            note_worst(&exp_, units(k_exp_f32(f), exp(x)));
+            note_worst(&tanh_, units(k_tanh_f32(f), tanh(x)));
+            note_worst(&erf_, units(k_erf_f32(f), erf(x)));
+            if (fabs(x) < 8) {
+                note_worst(&area, fabs((double)k_normal_area_f32(f, &density) - Phi) / Phi);
+                note_worst(&area, fabs((double)density - phi) / phi);
+                note_worst(&gelu, fabs((double)k_gelu_f32(f) - x * Phi) / fabs(x * Phi));
+            }
+            note_worst(&slope, fabs((double)k_gelu_slope_f32(f) - (Phi + x * phi)));
+        }
+    }
+    CHECK(exp_ < 1.5 && tanh_ < 3 && erf_ < 2.5, "units in the last place: exp %g, tanh %g, erf %g", exp_, tanh_, erf_);
+    CHECK(area < 3e-6 && gelu < 3e-6 && slope < 5e-7, "relative: area %g, gelu %g; absolute: slope of gelu %g", area, gelu, slope);
+    CHECK(k_erf_f32(INFINITY) == 1 && k_erf_f32(-INFINITY) == -1 && isnan(k_erf_f32(NAN)) && isnan(k_gelu_f32(NAN)),
+          "infinities and NaN");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kernels");
@@ -572,6 +613,7 @@ int main(void)
     tcase_add_loop_test(tests, convolutions_match_the_definition, 0, TILES);
     tcase_add_loop_test(tests, convolutions_of_every_size_class, 0, TILES);
     tcase_add_test(tests, pooling_matches_the_definition);
+    tcase_add_test(tests, functions_are_as_exact_as_they_say);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -146,12 +146,7 @@ START_TEST(the_counter_counts)
 }
 END_TEST
 
-/* LLVM's OpenMP allocates for every loop whose turns are handed out one by one; GNU's does not. */
-#if defined(__clang__)
-#define MOST_THREADS 1
-#else
-#define MOST_THREADS 2
-#endif
+enum { MOST_THREADS = 3 };
 
 /* Calls in steps 20 to 120. */
 static long calls_of_steady_steps(struct trainer *t, int threads, void (*between)(struct trainer *, int))

@@ -209,33 +209,51 @@ START_TEST(ended_threads_give_their_memory_back)
 }
 END_TEST
 
-/* What ag_threads() starts with in a process of its own. */
-static int threads_with(const char *wengert, const char *omp)
+/* A thread's count where it is right, else 255 if the error says so. */
+static void *first_call_of_a_thread(void *text)
+{
+    char wanted[200];
+    snprintf(wanted, sizeof(wanted), "WENGERT_NUM_THREADS is \"%s\": 1 to 1024 threads are possible", (const char *)text);
+    int n = ag_threads();
+    if (ag_error_code() == AG_OK) {
+        return (void *)(intptr_t)n;
+    }
+    bool said = ag_error_code() == AG_ERROR_VALUE && strncmp(ag_error_message(), wanted, strlen(wanted)) == 0;
+    return (void *)(intptr_t)(said ? 255 : 254);
+}
+
+/* What ag_threads() starts with in a process of its own; -1: with the error that is due. */
+static int threads_with(const char *text)
 {
     pid_t child = fork();
     if (child == 0) {
-        unsetenv("WENGERT_NUM_THREADS");
-        unsetenv("OMP_NUM_THREADS");
-        if (wengert != NULL) {
-            setenv("WENGERT_NUM_THREADS", wengert, 1);
+        pthread_t thread;
+        void *result;
+        if (text == NULL) {
+            unsetenv("WENGERT_NUM_THREADS");
+        } else {
+            setenv("WENGERT_NUM_THREADS", text, 1);
         }
-        if (omp != NULL) {
-            setenv("OMP_NUM_THREADS", omp, 1);
-        }
-        _exit(ag_threads());
+        pthread_create(&thread, NULL, first_call_of_a_thread, (void *)(uintptr_t)text);
+        pthread_join(thread, &result);
+        _exit((int)(intptr_t)result);
     }
     int status = 0;
     waitpid(child, &status, 0);
-    return WEXITSTATUS(status);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status) == 255 ? -1 : WEXITSTATUS(status);
 }
 
 START_TEST(the_environment_says_how_many_threads)
 {
-    ck_assert_int_eq(threads_with("3", "5"), 3);
-    ck_assert_int_eq(threads_with(NULL, "5"), 5);
-    ck_assert_int_eq(threads_with("none", "5"), 5);
-    ck_assert_int_ge(threads_with("-2", NULL), 1);
-    ck_assert_int_ge(threads_with(NULL, NULL), 1);
+    ck_assert_int_eq(threads_with("3"), 3);
+    ck_assert_int_eq(threads_with("200"), 200);
+    ck_assert_int_ge(threads_with(NULL), 1);
+    ck_assert_int_eq(threads_with(""), threads_with(NULL));
+    const char *wrong[] = { "0", "-2", "1025", "99999999999999999999", "none", "2 or 3", "1.5" };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        ck_assert_msg(threads_with(wrong[i]) == -1, "WENGERT_NUM_THREADS=%s", wrong[i]);
+    }
 }
 END_TEST
 

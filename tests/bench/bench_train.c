@@ -1,201 +1,143 @@
 /*
- * Training benchmarks: one full step (zero_grad, forward, backward, optimizer step) of each workload, the same networks, options
- * and JSON keys as the PyTorch side.
+ * Training benchmarks: one full step (zero_grad, forward, backward, optimizer step) of each workload, with the networks, options
+ * and JSON keys of the PyTorch side.
  *
  *     bench_train --list
- *     bench_train [--threads T] [--seconds S] [NAME …]      one JSON line a workload
+ *     bench_train [--threads T] [--seconds S] [--batch N] [--width N] [--steps N] [--depth N] [NAME …]   one JSON line a workload
  *
  * float32. Every step takes the next of four input batches, so that nothing computed from an input may be kept from one step to
- * the next. The median over repeats is reported.
+ * the next. The median over repeats is reported, with the part of it that the machine's limits leave ("bound_fraction") and the
+ * memory that was needed above the start. Sizes other than the workload's own show how cost grows.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
-
-#include <wengert/wengert.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "autograd/kernels/kernels.h"
+#include "measure.h"
+#include "workloads.h"
 
-#define BATCHES 4
-#define REPEATS 7
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double peak_mib(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_maxrss / 1024;
-}
-
-struct workload {
-    const char *name;
-    int64_t batch;
-    nn_module *(*network)(void);
-    ag_shape x;        /* of a batch */
-    int64_t classes;   /* 0: regression on one number */
-    bool sgd;
+struct options {
+    double seconds;
+    struct sizes size; /* 0: the workload's own */
 };
 
-/* 2-8-1 tanh */
-static nn_module *xor_mlp(void)
+static void step(void *object)
 {
-    return nn_sequential(nn_linear(2, 8), nn_tanh(), nn_linear(8, 1));
+    run_step(object);
 }
 
-/* 784-128-10 */
-static nn_module *mnist_mlp(void)
+/* Puts a size that was asked for in the place of the workload's own; false if it has none of that kind. */
+static bool resize(int64_t *own, int64_t wanted)
 {
-    return nn_sequential(nn_linear(784, 128), nn_relu(), nn_linear(128, 10));
-}
-
-/* 784-512-512-10 */
-static nn_module *mlp_wide(void)
-{
-    return nn_sequential(nn_linear(784, 512), nn_relu(), nn_linear(512, 512), nn_relu(), nn_linear(512, 10));
-}
-
-/* conv 6@5x5 pad 2, pool 2, conv 16@5x5, pool 2, 400-120-84-10 */
-static nn_module *lenet5(void)
-{
-    nn_conv2d_config first = nn_conv2d_defaults(1, 6, 5);
-    first.conv.padding[0] = first.conv.padding[1] = 2;
-    return nn_sequential(nn_conv2d_with(first), nn_relu(), nn_max_pool2d(2), nn_conv2d(6, 16, 5), nn_relu(),
-                         nn_max_pool2d(2), nn_flatten(), nn_linear(400, 120), nn_relu(), nn_linear(120, 84), nn_relu(),
-                         nn_linear(84, 10));
-}
-
-/* conv 32@3x3, pool 2, conv 64@3x3, pool 2, conv 128@3x3, 1152-10 */
-static nn_module *cnn_keras(void)
-{
-    return nn_sequential(nn_conv2d(1, 32, 3), nn_relu(), nn_max_pool2d(2), nn_conv2d(32, 64, 3), nn_relu(),
-                         nn_max_pool2d(2), nn_conv2d(64, 128, 3), nn_relu(), nn_flatten(), nn_linear(1152, 10));
-}
-
-static const struct workload *workloads(int *count)
-{
-    static struct workload table[5];
-    struct workload all[] = {
-        {"xor_mlp", 4, xor_mlp, AG_SHAPE(4, 2), 0, true},
-        {"mnist_mlp", 64, mnist_mlp, AG_SHAPE(64, 784), 10, false},
-        {"mlp_wide", 64, mlp_wide, AG_SHAPE(64, 784), 10, false},
-        {"lenet5", 64, lenet5, AG_SHAPE(64, 1, 28, 28), 10, false},
-        {"cnn_keras", 64, cnn_keras, AG_SHAPE(64, 1, 28, 28), 10, false},
-    };
-    *count = (int)(sizeof(all) / sizeof(all[0]));
-    memcpy(table, all, sizeof(all));
-    return table;
-}
-
-struct trainer {
-    const struct workload *w;
-    nn_module *net;
-    optim *opt;
-    ag_tensor x[BATCHES], y[BATCHES];
-    int next;
-    ag_scope scope;
-};
-
-static void trainer_open(struct trainer *t, const struct workload *w)
-{
-    ag_rng rng = ag_rng_seed(0);
-    memset(t, 0, sizeof(*t));
-    t->w = w;
-    t->net = w->network();
-    nn_init(t->net, &rng);
-    if (w->sgd) {
-        optim_sgd_config sgd = optim_sgd_defaults();
-        sgd.lr = 0.1;
-        t->opt = optim_sgd(nn_parameters(t->net), sgd);
-    } else {
-        t->opt = optim_adam(nn_parameters(t->net), optim_adam_defaults());
+    if (wanted > 0 && *own == 0) {
+        return false;
     }
-    ag_scope scope = {0};
-    ag_begin_no_grad(&scope);
+    *own = wanted > 0 ? wanted : *own;
+    return true;
+}
+
+static bool same_size(struct sizes a, struct sizes b)
+{
+    return a.batch == b.batch && a.width == b.width && a.steps == b.steps && a.depth == b.depth;
+}
+
+static bool measure(const struct workload *w, const struct options *o)
+{
+    struct run r;
+    run_prepare(&r, w);
+    if (!resize(&r.size.batch, o->size.batch) || !resize(&r.size.width, o->size.width) || !resize(&r.size.steps, o->size.steps) ||
+        !resize(&r.size.depth, o->size.depth)) {
+        fprintf(stderr, "bench_train: %s has not all of the sizes that were given\n", w->name);
+        return false;
+    }
+    double peak = measure_fma_peak(ag_threads());
+    double bandwidth = measure_bandwidth(ag_threads(), w->bytes);
+
+    ag_memory_trim();
+    ag_memory_reset_peak();
+    resident_peak_reset();
+    int64_t resident = resident_bytes(), live = ag_memory().live_bytes;
+    run_open(&r);
+    struct timing t = measure_steps(step, &r, 8, o->seconds);
+    double s = t.step;
+    int64_t resident_peak = resident_peak_bytes() - resident, library_peak = ag_memory().peak_bytes - live;
+
+    /* A steady step asks the system for nothing and leaves nothing behind. */
+    run_end_step(&r);
+    ag_memory_stats before = ag_memory();
     for (int i = 0; i < BATCHES; i++) {
-        ag_keep(&t->x[i], ag_uniform(w->x, 0, 1, AG_FLOAT32, &rng));
-        ag_keep(&t->y[i], w->classes > 0 ? ag_randint(AG_SHAPE(w->batch), 0, w->classes, &rng)
-                                         : ag_uniform(AG_SHAPE(w->batch, 1), 0, 1, AG_FLOAT32, &rng));
+        run_step(&r);
     }
-    ag_end(&scope);
-}
+    run_end_step(&r);
+    ag_memory_stats after = ag_memory();
+    int64_t asked = after.system_allocs - before.system_allocs, left = after.live_bytes - before.live_bytes;
+    run_close(&r);
+    peak = fmax(peak, measure_fma_peak(ag_threads()));
 
-static void trainer_step(struct trainer *t)
-{
-    ag_tensor x = t->x[t->next], y = t->y[t->next];
-    t->next = (t->next + 1) % BATCHES;
-    ag_begin(&t->scope);
-    optim_zero_grad(t->opt);
-    ag_tensor out = nn_forward(t->net, x);
-    ag_tensor loss = t->w->classes > 0 ? ag_cross_entropy(out, y) : ag_mse_loss(out, y);
-    ag_backward(loss);
-    optim_step(t->opt);
-}
-
-static void trainer_close(struct trainer *t)
-{
-    ag_end(&t->scope);
-    for (int i = 0; i < BATCHES; i++) {
-        ag_drop(&t->x[i]);
-        ag_drop(&t->y[i]);
+    printf("{\"workload\": \"%s\", \"framework\": \"wengert %s\", \"blas\": \"%s\", \"threads\": %d, \"channels_last\": true, "
+           "\"ms_per_step\": %.4f, \"processor_ms\": %.4f, \"items_per_s\": %.1f, \"peak_mib\": %.2f, \"library_peak_mib\": %.2f, ",
+           w->name, WENGERT_VERSION, k_gemm_arch(), ag_threads(), s * 1e3, t.processor * 1e3,
+           (double)(r.size.batch * (r.size.steps > 0 ? r.size.steps : 1)) / s, (double)resident_peak / 1048576,
+           (double)library_peak / 1048576);
+    if (same_size(r.size, w->size)) {
+        double bound = w->flop / peak + w->bytes / bandwidth;
+        printf("\"bound_ms\": %.4f, \"bound_fraction\": %.3f, \"fma_gflops\": %.1f, \"fma\": \"%s\", \"bandwidth_gb_s\": %.1f, ",
+               bound * 1e3, bound / s, peak / 1e9, measure_fma_kind(), bandwidth / 1e9);
     }
-    optim_free(t->opt);
-    nn_free(t->net);
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void measure(const struct workload *w, double seconds)
-{
-    double before = peak_mib(), times[REPEATS];
-    struct trainer t;
-    trainer_open(&t, w);
-    for (int i = 0; i < 4; i++) {
-        trainer_step(&t);
-    }
-    for (int r = 0; r < REPEATS; r++) {
-        int64_t n = 0;
-        double start = now();
-        while (n < 1 || now() - start < seconds / REPEATS) {
-            trainer_step(&t);
-            n++;
-        }
-        times[r] = (now() - start) / (double)n;
-    }
-    trainer_close(&t);
-    qsort(times, REPEATS, sizeof(times[0]), ascending);
-    double s = times[REPEATS / 2];
-    printf("{\"workload\": \"%s\", \"framework\": \"wengert %s\", \"blas\": \"%s\", \"threads\": %d, "
-           "\"channels_last\": true, \"ms_per_step\": %.4f, \"items_per_s\": %.1f, \"peak_mib\": %.1f}\n",
-           w->name, WENGERT_VERSION, k_gemm_arch(), ag_threads(), s * 1e3, (double)w->batch / s, peak_mib() - before);
+    printf("\"batch\": %" PRId64 ", \"width\": %" PRId64 ", \"steps\": %" PRId64 ", \"depth\": %" PRId64 ", \"mallocs\": %" PRId64
+           "}\n",
+           r.size.batch, r.size.width, r.size.steps, r.size.depth, asked);
     fflush(stdout);
+    if (asked != 0 || left != 0) {
+        fprintf(stderr,
+                "bench_train: %s: %d steps in a row called malloc %" PRId64 " times and left %" PRId64 " bytes; both must be 0\n",
+                w->name, BATCHES, asked, left);
+        return false;
+    }
+    return true;
+}
+
+/* In a process of its own, so that no workload finds the memory of another. The parent has no threads yet. */
+static bool apart(const struct workload *w, const struct options *o)
+{
+    int status = 0;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        bool good = measure(w, o);
+        exit(good ? ag_exit_status() : 1);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child) {
+        perror("bench_train");
+        return false;
+    }
+    if (WIFSIGNALED(status)) {
+        fprintf(stderr, "bench_train: %s: ended by signal %d\n", w->name, WTERMSIG(status));
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 static void usage(FILE *stream)
 {
-    fprintf(stream, "usage: bench_train [--list] [--threads T] [--seconds S] [NAME ...]\n");
+    fprintf(stream,
+            "usage: bench_train [--list] [--threads T] [--seconds S] [--batch N] [--width N] [--steps N] [--depth N] [NAME ...]\n");
 }
 
 /* The number in `text`, or a usage error. */
-static double number(const char *option, const char *text, double low, double high)
+static double number(const char *option, const char *text, double low, double high, bool whole)
 {
     char *end;
     double x = strtod(text, &end);
-    if (end == text || *end != '\0' || !(x >= low && x <= high)) {
-        fprintf(stderr, "bench_train: %s wants a number from %g to %g, got \"%s\"\n", option, low, high, text);
+    if (end == text || *end != '\0' || !(x >= low && x <= high) || (whole && x != floor(x))) {
+        fprintf(stderr, "bench_train: %s wants a %snumber from %g to %g, got \"%s\"\n", option, whole ? "whole " : "", low, high,
+                text);
         exit(2);
     }
     return x;
@@ -203,27 +145,43 @@ static double number(const char *option, const char *text, double low, double hi
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"list", no_argument, NULL, 'l'},
-                                            {"threads", required_argument, NULL, 't'},
-                                            {"seconds", required_argument, NULL, 's'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    double seconds = 2;
-    int count, option;
-    const struct workload *table = workloads(&count);
+    static const struct option options[] = { { "list", no_argument, NULL, 'l' },
+                                             { "threads", required_argument, NULL, 't' },
+                                             { "seconds", required_argument, NULL, 's' },
+                                             { "batch", required_argument, NULL, 'b' },
+                                             { "width", required_argument, NULL, 'w' },
+                                             { "steps", required_argument, NULL, 'n' },
+                                             { "depth", required_argument, NULL, 'd' },
+                                             { "help", no_argument, NULL, 'h' },
+                                             { NULL, 0, NULL, 0 } };
+    struct options o = { .seconds = 2 };
+    bool good = true;
+    int option;
     ag_set_threads(1);
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (option) {
         case 'l':
-            for (int i = 0; i < count; i++) {
-                printf("%s\n", table[i].name);
+            for (const struct workload *w = workloads(); w->name != NULL; w++) {
+                printf("%s\n", w->name);
             }
             return 0;
         case 't':
-            ag_set_threads((int)number("--threads", optarg, 1, 1024));
+            ag_set_threads((int)number("--threads", optarg, 1, 1024, true));
             break;
         case 's':
-            seconds = number("--seconds", optarg, 0, 1e6);
+            o.seconds = number("--seconds", optarg, 0, 1e6, false);
+            break;
+        case 'b':
+            o.size.batch = (int64_t)number("--batch", optarg, 1, 65536, true);
+            break;
+        case 'w':
+            o.size.width = (int64_t)number("--width", optarg, 1, 65536, true);
+            break;
+        case 'n':
+            o.size.steps = (int64_t)number("--steps", optarg, 1, 1024, true);
+            break;
+        case 'd':
+            o.size.depth = (int64_t)number("--depth", optarg, 1, 64, true);
             break;
         case 'h':
             usage(stdout);
@@ -234,23 +192,17 @@ int main(int argc, char **argv)
         }
     }
     for (int a = optind; a < argc; a++) {
-        bool known = false;
-        for (int i = 0; i < count; i++) {
-            known = known || strcmp(argv[a], table[i].name) == 0;
-        }
-        if (!known) {
+        if (workload_named(argv[a]) == NULL) {
             fprintf(stderr, "bench_train: there is no workload \"%s\"; --list shows them\n", argv[a]);
             return 2;
         }
     }
-    for (int i = 0; i < count; i++) {
+    for (const struct workload *w = workloads(); w->name != NULL; w++) {
         bool wanted = optind == argc;
         for (int a = optind; a < argc; a++) {
-            wanted = wanted || strcmp(argv[a], table[i].name) == 0;
+            wanted = wanted || strcmp(argv[a], w->name) == 0;
         }
-        if (wanted) {
-            measure(&table[i], seconds);
-        }
+        good = !wanted || (apart(w, &o) && good);
     }
-    return ag_exit_status();
+    return good ? ag_exit_status() : 1;
 }

@@ -15,7 +15,6 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 unset WENGERT_DATA WENGERT_ABORT
-export OMP_WAIT_POLICY=passive
 
 # shellcheck source=tests/examples/helpers.sh
 . "$helpers"

@@ -12,8 +12,6 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 unset WENGERT_DATA WENGERT_ABORT
-# Other tests run at the same time: threads that spin while they wait would take their processors.
-export OMP_WAIT_POLICY=passive
 
 # shellcheck source=tests/examples/helpers.sh
 . "$helpers"
@@ -146,11 +144,4 @@ if [[ -w /dev/full ]]; then
     expect 1 "standard output: cannot be written" sh -c '"$@" >/dev/full' sh "$mlp" "${brief[@]}" --no-pictures
 fi
 
-# Threads that wait sleep, unless the environment says otherwise. Only GNU's OpenMP says how long they spin.
-expect 0 "1 xor 0 =" env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT OMP_DISPLAY_ENV=verbose "$programs/xor"
-if grep -q GOMP_SPINCOUNT output; then
-    holds "waiting threads do not spin" output "/GOMP_SPINCOUNT/ { last = \$NF } END { exit !(last == \"'0'\") }"
-    expect 0 "1 xor 0 =" env -u OMP_WAIT_POLICY GOMP_SPINCOUNT=77 OMP_DISPLAY_ENV=verbose "$programs/xor"
-    holds "or as long as they are told" output "/GOMP_SPINCOUNT/ { last = \$NF } END { exit !(last == \"'77'\") }"
-fi
 tally

@@ -15,8 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 unset WENGERT_DATA WENGERT_ABORT
-# Other tests run at the same time: threads that spin while they wait would take their processors.
-export OMP_WAIT_POLICY=passive WENGERT_NUM_THREADS=1
+export WENGERT_NUM_THREADS=1
 
 # shellcheck source=tests/examples/helpers.sh
 . "$helpers"
@@ -145,5 +144,52 @@ expect 2 "--loss hinge has no labels" "$gan" --loss hinge --label-noise 0.1
 expect 2 "--too-strong" "$gan" --loss hinge --too-strong
 expect 2 "--loss needs non-saturating, least-squares, hinge or wasserstein, got 'best'" "$gan" --loss best
 expect 2 "--label-noise needs a number from 0 to 0.5, got '0.7'" "$gan" --label-noise 0.7
+
+# ---- train_judge and judge_pictures ----------------------------------------------------------------------------------------
+
+# npy FILE TYPE SHAPE: NumPy's file of the bytes that come in.
+npy() {
+    local header
+    printf -v header "%-117s" "{'descr': '$2', 'fortran_order': False, 'shape': $3, }"
+    # The format are the bytes of the header, not a text.
+    # shellcheck disable=SC2059
+    printf '\x93NUMPY\x01\x00\x76\x00' >"$1"
+    printf '%s\n' "$header" >>"$1"
+    cat >>"$1"
+}
+
+judge=$programs/judge_pictures
+expect 0 "pictures judged by a network that reads 99" "$judge" --data digits --json judged.json
+has judged.json '"share"' '"confidence"' '"variance"' '"frechet"' '"nearest": 1.0'
+tail -c +17 digits/t10k-images-idx3-ubyte | npy real.npy '|u1' '(200, 28, 28)'
+expect 0 "200 pictures judged" "$judge" --data digits --file real.npy --json again.json
+if diff <(grep -v file judged.json) <(grep -v file again.json) >output; then
+    good
+else
+    bad "pictures out of a file are judged otherwise than out of a set"
+fi
+head -c 784 /dev/zero | npy one.npy '|u1' '(1, 28, 28)'
+expect 1 "there must be two or more pictures, not 1" "$judge" --data digits --file one.npy
+head -c 7840 /dev/zero | npy narrow.npy '|u1' '(10, 28, 14, 2)'
+expect 1 "narrow.npy: the shape is (10,28,14,2), but pictures are (n,28,28), (n,1,28,28) or (n,784)" "$judge" --data digits --file narrow.npy
+head -c 7840 /dev/zero | npy whole.npy '<i8' '(980,)'
+expect 1 "whole.npy: the numbers are I64, but pictures are floats" "$judge" --data digits --file whole.npy
+head -c 7840 /dev/zero | tr '\0' '\300' | npy wild.npy '<f4' '(2, 980)'
+expect 1 "wild.npy: the shape is (2,980)" "$judge" --data digits --file wild.npy
+head -c 6272 /dev/zero | tr '\0' '\300' | npy wild.npy '<f4' '(2, 784)'
+expect 1 "picture 0, row 0, column 0: the pixel is -6.02353, but must be from 0 (paper) to 1 (ink)" "$judge" --data digits --file wild.npy
+head -c 500 real.npy >short.npy
+expect 1 "short.npy" "$judge" --data digits --file short.npy
+expect 1 "nowhere.npy" "$judge" --data digits --file nowhere.npy
+expect 2 "--file needs some text" "$judge" --file ''
+trainer=$programs/train_judge
+expect 0 "the weights are in own.safetensors" "$trainer" --data few --epochs 1 --weights own.safetensors --json trained.json
+has trained.json '"test_accuracy"' '"weights_hash"'
+expect 0 "200 pictures judged" "$judge" --data digits --weights own.safetensors
+saved=(run/*.safetensors)
+expect 1 "does not fit Sequential" "$judge" --data digits --weights "${saved[0]}"
+expect 1 "--weights nowhere/own.safetensors" "$trainer" --data few --weights nowhere/own.safetensors
+expect 1 "try a smaller --lr" "$trainer" --data few --lr 1e9 --epochs 3 --weights lost.safetensors
+absent lost.safetensors
 
 tally

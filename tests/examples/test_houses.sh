@@ -15,8 +15,6 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 unset WENGERT_DATA WENGERT_ABORT
-# Other tests run at the same time: threads that spin while they wait would take their processors.
-export OMP_WAIT_POLICY=passive
 
 # shellcheck source=tests/examples/helpers.sh
 . "$helpers"

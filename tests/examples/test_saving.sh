@@ -12,8 +12,6 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 unset WENGERT_DATA WENGERT_ABORT
-# Other tests run at the same time: threads that spin while they wait would take their processors.
-export OMP_WAIT_POLICY=passive
 
 # shellcheck source=tests/examples/helpers.sh
 . "$helpers"
@@ -118,6 +116,7 @@ goes_on xor --steps 2000
 goes_on custom_module "${digits[@]}" --steps 300
 goes_on linear_regression --no-pictures --parts 1 --lr 0.02
 goes_on house_prices --no-pictures --parts 1 --epochs 8
+goes_on forecast --no-pictures --net gru --seeds 1 --epochs 5
 goes_on logistic_regression --no-pictures --parts 1,2 --epochs 4
 goes_on mnist_mlp "${digits[@]}" --no-pictures --epochs 6 --batch 20
 goes_on mnist_cnn "${digits[@]}" --no-pictures --epochs 3 --batch 20

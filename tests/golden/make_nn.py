@@ -24,6 +24,7 @@ evaluation mode.
 
 import torch
 from torch import nn
+from torch.nn.utils import spectral_norm
 
 torch.set_default_dtype(torch.float64)
 
@@ -73,6 +74,10 @@ MODELS = [
         nn.Linear(3, 24), nn.Unflatten(1, (4, 2, 3)), nn.BatchNorm2d(4), nn.ReLU(), nn.ConvTranspose2d(4, 6, 4, 2, 1), nn.Tanh(),
         nn.ConvTranspose2d(6, 4, (3, 2), stride=(2, 3), padding=(1, 0), output_padding=(1, 2), dilation=(1, 2), groups=2,
                            bias=False)), (3, 3)),
+    ("spectral_linear", nn.Sequential(spectral_norm(nn.Linear(4, 5)), nn.Tanh(), spectral_norm(nn.Linear(5, 2, bias=False))), (3, 4)),
+    ("spectral_conv", spectral_norm(nn.Conv2d(4, 6, (3, 2), stride=(1, 2), groups=2)), (2, 4, 5, 5)),
+    ("spectral_deconv", spectral_norm(nn.ConvTranspose2d(3, 4, 3, stride=2)), (2, 3, 3, 2)),
+    ("spectral_more", spectral_norm(nn.Linear(4, 3), n_power_iterations=3, eps=1e-6, dim=1), (2, 4)),
     ("conv_same", nn.Conv2d(1, 2, 4, padding="same"), (2, 1, 5, 6)),
     ("conv_valid", nn.Conv2d(1, 2, 3, padding="valid"), (2, 1, 5, 6)),
     ("pools", nn.Sequential(

@@ -167,6 +167,23 @@ def embedding():
     yield "layer_norm_with", nn.LayerNorm((3, 4), eps=0.1), [(2, 3, 4)], lambda m, x: m(x)
 
 
+def each_step(m, x):
+    return torch.stack([m(x[:, t]) for t in range(x.shape[1])], 1)
+
+
+def all_steps(m, x):
+    return m(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def time_distributed():
+    yield "time_linear", nn.Linear(4, 3), [(2, 3, 4)], each_step
+    yield "time_conv", nn.Conv2d(2, 3, (3, 3)), [(2, 3, 2, 5, 4)], each_step
+    yield "time_batch_norm", nn.BatchNorm1d(4), [(3, 2, 4)], all_steps
+    net = nn.Sequential(nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(18, 2))
+    yield "time_sequential", net, [(2, 3, 2, 3, 4)], all_steps
+    yield "time_gru", nn.GRU(3, 5, batch_first=True), [(2, 3, 4, 3)], lambda m, x: each_step(lambda one: m(one)[0], x)
+
+
 def run(name, model, shapes, function):
     draws = Draws(len(name) + 100)
     state = model.state_dict()
@@ -190,6 +207,6 @@ def run(name, model, shapes, function):
 
 
 if __name__ == "__main__":
-    for cases in (recurrent, attention, transformer, embedding):
+    for cases in (recurrent, attention, transformer, embedding, time_distributed):
         for each in cases():
             run(*each)

@@ -12,6 +12,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 VOCABULARY, BATCH, STEPS, WIDTH, HEADS = 11, 8, 24, 32, 4
+SEEDS = (1, 2, 3, 4, 17)  # 17 magnifies rounding most of the first forty
 
 
 class Draws:
@@ -75,7 +76,7 @@ def main():
     torch.set_num_threads(1)
     print("# Made by make_sequence_training.py with PyTorch", torch.__version__)
     for network in (lstm, gpt):
-        for seed in (1, 2):
+        for seed in SEEDS:
             for dtype in (torch.float64, torch.float32):
                 values = " ".join("%.17g" % x for x in losses(network, dtype, seed))
                 print("%s.%d" % (network.__name__, seed), str(dtype)[6:], values)

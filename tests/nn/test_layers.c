@@ -39,6 +39,31 @@ static nn_module *build_deconv(void)
                          nn_conv_transpose2d_with(a), nn_tanh(), nn_conv_transpose2d_with(b));
 }
 
+static nn_module *build_spectral_conv(void)
+{
+    nn_conv2d_config c = nn_conv2d_defaults(4, 6, 3);
+    c.kernel[1] = 2;
+    c.conv.stride[1] = 2;
+    c.conv.groups = 2;
+    return nn_spectral_norm(nn_conv2d_with(c));
+}
+
+static nn_module *build_spectral_deconv(void)
+{
+    nn_conv_transpose2d_config c = nn_conv_transpose2d_defaults(3, 4, 3);
+    c.conv.stride[0] = c.conv.stride[1] = 2;
+    return nn_spectral_norm(nn_conv_transpose2d_with(c));
+}
+
+static nn_module *build_spectral_more(void)
+{
+    nn_spectral_norm_config c = nn_spectral_norm_defaults();
+    c.iterations = 3;
+    c.eps = 1e-6;
+    c.dim = 1;
+    return nn_spectral_norm_with(nn_linear(4, 3), c);
+}
+
 static nn_module *build_conv(int64_t kernel, ag_padding_mode mode)
 {
     nn_conv2d_config c = nn_conv2d_defaults(1, 2, kernel);
@@ -89,6 +114,11 @@ static nn_module *build(const char *name, ag_shape *input)
         { "linear_3d", nn_linear(4, 3), AG_SHAPE(2, 3, 4) },
         { "cnn", build_cnn(), AG_SHAPE(3, 2, 12, 11) },
         { "deconv", build_deconv(), AG_SHAPE(3, 3) },
+        { "spectral_linear", nn_sequential(nn_spectral_norm(nn_linear(4, 5)), nn_tanh(), nn_spectral_norm(nn_linear_no_bias(5, 2))),
+          AG_SHAPE(3, 4) },
+        { "spectral_conv", build_spectral_conv(), AG_SHAPE(2, 4, 5, 5) },
+        { "spectral_deconv", build_spectral_deconv(), AG_SHAPE(2, 3, 3, 2) },
+        { "spectral_more", build_spectral_more(), AG_SHAPE(2, 4) },
         { "conv_same", build_conv(4, AG_PADDING_SAME), AG_SHAPE(2, 1, 5, 6) },
         { "conv_valid", build_conv(3, AG_PADDING_VALID), AG_SHAPE(2, 1, 5, 6) },
         { "pools", build_pools(), AG_SHAPE(2, 3, 8, 9) },
@@ -284,7 +314,7 @@ START_TEST(layers_agree_with_pytorch)
         check_model(file, name);
     }
     fclose(file);
-    ck_assert_int_eq(models, 15);
+    ck_assert_int_eq(models, 19);
 }
 END_TEST
 

@@ -2,8 +2,9 @@
  * A character LSTM and a small GPT follow PyTorch's losses for 100 steps: in float64 step by step, in float32 about as closely as
  * PyTorch's own float32 run follows its float64 run. The numbers are golden/make_sequence_training.py's.
  *
- * Starts differ in how much they magnify rounding: from seed 17, PyTorch's float32 run of the GPT drifts 5e-7, and ours 5e-6, with all
- * scores held at once 8e-7. Two starts that magnify little tell errors from luck.
+ * Starts differ in how much they magnify rounding. Over the first forty PyTorch's float32 run drifts 2e-7 in the median (GPT and
+ * LSTM), ours 1e-7, and no start drifts more than 1.2 times as far as PyTorch's. Seed 17 magnifies most, to 7e-6 and 5e-6: which of
+ * the two is ahead there is luck, and changes with the order of any sum.
  */
 #include <check.h>
 #include <math.h>
@@ -162,17 +163,22 @@ static void follows(const char *network_name, struct network (*network)(void), u
     ck_assert_msg(drift <= 5 * own, "%s: float32 drifts %g from float64, PyTorch's own %g", name, drift, own);
 }
 
+enum { SEEDS = 5 };
+static const uint32_t seeds[SEEDS] = { 1, 2, 3, 4, 17 };
+
 START_TEST(lstm_follows_pytorch)
 {
-    follows("lstm", lstm, 1);
-    follows("lstm", lstm, 2);
+    for (int i = 0; i < SEEDS; i++) {
+        follows("lstm", lstm, seeds[i]);
+    }
 }
 END_TEST
 
 START_TEST(gpt_follows_pytorch)
 {
-    follows("gpt", gpt, 1);
-    follows("gpt", gpt, 2);
+    for (int i = 0; i < SEEDS; i++) {
+        follows("gpt", gpt, seeds[i]);
+    }
 }
 END_TEST
 

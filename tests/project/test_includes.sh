@@ -51,7 +51,7 @@ done
 
 # Inside autograd there are floors too: a header includes only what is below it.
 declare -A floor=(
-    [compiler]=0 [error]=1 [error_internal]=1 [platform]=1 [shape]=2 [storage]=3 [rng]=4 [philox]=4 [kernels]=5
+    [compiler]=0 [error]=1 [error_internal]=1 [platform]=1 [parallel]=2 [shape]=2 [storage]=3 [rng]=4 [philox]=4 [kernels]=5
     [tensor]=6 [leaf]=6 [entries]=6 [tape]=7 [op]=8 [samples]=9 [ops]=9 [backward]=10 [functional]=11 [gradcheck]=11 [inspect]=12
 )
 while read -r file; do
