@@ -16,6 +16,7 @@
 #include "split.h"
 #include "table.h"
 #include "tensors.h"
+#include "text.h"
 #include "transform.h"
 
 AG_EXTERN_C_BEGIN

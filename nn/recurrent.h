@@ -29,6 +29,9 @@ typedef struct nn_rnn_state {
 /* kept = s, detached, in memory that outlives scopes; kept starts as {0}. */
 AG_API void nn_rnn_state_keep_at(ag_place where, nn_rnn_state *kept, nn_rnn_state s);
 #define nn_rnn_state_keep(...) nn_rnn_state_keep_at(AG_HERE, __VA_ARGS__)
+/* Sequence i of the batch becomes what was sequence from[i]; int64 (m), 0 or more, in any order: for beam search. kept as above, or {0}. */
+AG_API void nn_rnn_state_select_at(ag_place where, nn_rnn_state *kept, ag_tensor from);
+#define nn_rnn_state_select(...) nn_rnn_state_select_at(AG_HERE, __VA_ARGS__)
 AG_API void nn_rnn_state_drop(nn_rnn_state *kept); /* ends the life of a kept state; {0} afterwards */
 
 typedef struct nn_rnn_config {

@@ -47,6 +47,9 @@ typedef struct nn_kv_cache {
     ag_tensor k, v; /* (batch,heads,room,head): kept */
     int64_t length; /* steps so far */
 } nn_kv_cache;
+/* Sequence i of the batch becomes what was sequence from[i]; int64 (m), in any order: for beam search. */
+AG_API void nn_kv_cache_select_at(ag_place where, nn_kv_cache *cache, ag_tensor from);
+#define nn_kv_cache_select(...) nn_kv_cache_select_at(AG_HERE, __VA_ARGS__)
 AG_API void nn_kv_cache_drop(nn_kv_cache *cache); /* forgets the steps and frees the memory; {0} afterwards */
 
 /* What else an attention is told; {0}: nothing. */
