@@ -67,22 +67,20 @@ struct use {
     int64_t held, peak; /* bytes above the start: after forward, and at most during both passes */
 };
 
-/* Parameters and inputs are there before; a pass before has made the gradients of the parameters, which stay. */
+/* Parameters, their gradients and the inputs are there before. */
 static struct use use_of(struct model *m)
 {
     ag_scope step = { 0 };
-    struct use use = { 0, 0 };
-    for (int pass = 0; pass < 2; pass++) {
-        int64_t before = ag_memory().live_bytes;
-        ag_memory_reset_peak();
-        ag_begin(&step);
-        ag_tensor loss = m->loss(m);
-        use.held = ag_memory().live_bytes - before;
-        ag_backward(loss);
-        use.peak = ag_memory().peak_bytes - before;
-        ag_end(&step);
-        ck_assert_int_eq(ag_error_code(), AG_OK);
-    }
+    struct use use;
+    int64_t before = ag_memory().live_bytes;
+    ag_memory_reset_peak();
+    ag_begin(&step);
+    ag_tensor loss = m->loss(m);
+    use.held = ag_memory().live_bytes - before;
+    ag_backward(loss);
+    use.peak = ag_memory().peak_bytes - before;
+    ag_end(&step);
+    ck_assert_int_eq(ag_error_code(), AG_OK);
     return use;
 }
 
@@ -233,7 +231,7 @@ END_TEST
 
 /* ---- states that are carried on ------------------------------------------------------------------------------------------------ */
 
-enum { CHUNK = 20, SHORT = 10, LONG = 1000 };
+enum { CHUNK = 5, SHORT = 10, LONG = 1000 };
 
 struct carried {
     int64_t live, buffers, peak; /* bytes and buffers above the start when the last chunk is over; at most */
@@ -299,10 +297,13 @@ int main(void)
     Suite *suite = suite_create("memory of sequences");
     TCase *tests = tcase_create("bytes");
     tcase_set_timeout(tests, 300);
-    tcase_add_test(tests, a_loop_of_cells_holds_what_pytorch_holds);
-    tcase_add_test(tests, a_loop_of_operations_holds_what_pytorch_holds);
+    /* Bytes are the same under sanitizers, and the large ones take them half a minute. */
+    if (getenv("WENGERT_TESTS_BRIEF") == NULL) {
+        tcase_add_test(tests, a_loop_of_cells_holds_what_pytorch_holds);
+        tcase_add_test(tests, a_loop_of_operations_holds_what_pytorch_holds);
+        tcase_add_test(tests, a_small_gpt_holds_what_pytorch_holds);
+    }
     tcase_add_test(tests, a_character_lstm_holds_what_pytorch_holds);
-    tcase_add_test(tests, a_small_gpt_holds_what_pytorch_holds);
     tcase_add_test(tests, carried_states_do_not_grow_with_the_number_of_chunks);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
