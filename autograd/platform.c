@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "compiler.h"
 #include "platform.h"
 
 void *platform_aligned_alloc(size_t bytes)
@@ -61,6 +62,17 @@ void platform_at_thread_exit(enum platform_exit purpose, void (*destroy)(void *)
     platform_unlock();
     if (made) { /* else the thread's memory is not used again: a process has at most some hundred keys */
         pthread_setspecific(key[purpose], pointer);
+    }
+}
+
+/* When the library is unloaded, threads that end later must not look for what it would have run. */
+AG_DESTRUCTOR static void forget_exits(void)
+{
+    for (int i = 0; i < PLATFORM_EXITS; i++) {
+        if (key_made[i]) {
+            pthread_key_delete(key[i]);
+            key_made[i] = false;
+        }
     }
 }
 
