@@ -278,6 +278,15 @@ void platform_folder_leave(int descriptor)
     close(descriptor); /* and with it the lock */
 }
 
+enum platform_kind platform_path_kind(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0) {
+        return PLATFORM_NOTHING;
+    }
+    return S_ISREG(status.st_mode) ? PLATFORM_FILE : S_ISDIR(status.st_mode) ? PLATFORM_FOLDER : PLATFORM_OTHER;
+}
+
 bool platform_folder_each(const char *path, void (*each)(const char *name, void *user), void *user,
                           const char **reason)
 {

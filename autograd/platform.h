@@ -50,6 +50,9 @@ bool platform_in_forked_child(void (*forget)(void));
 /* Makes the folder if need be, and takes it for this process until platform_folder_leave(). Returns a descriptor, or -1 and a reason. */
 int platform_folder_take(const char *path, const char **reason);
 void platform_folder_leave(int descriptor);
+/* What a path leads to, links followed. */
+enum platform_kind { PLATFORM_NOTHING, PLATFORM_FILE, PLATFORM_FOLDER, PLATFORM_OTHER /* a pipe, a device, … */ };
+enum platform_kind platform_path_kind(const char *path);
 /* Calls `each` with every name in the folder. False and a reason if it cannot be read. */
 bool platform_folder_each(const char *path, void (*each)(const char *name, void *user), void *user,
                           const char **reason);

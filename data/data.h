@@ -16,6 +16,7 @@
 #include "split.h"
 #include "table.h"
 #include "tensors.h"
+#include "text.h"
 #include "transform.h"
 
 AG_EXTERN_C_BEGIN
@@ -44,6 +45,28 @@ typedef struct data_set data_set;
 AG_API data_set *data_idx_images_at(ag_place where, const char *images, const char *labels, int64_t classes);
 /* MNIST's file names (train-images-idx3-ubyte, t10k-…) under a folder; part is "train" or "test". */
 AG_API data_set *data_mnist_at(ag_place where, const char *folder, const char *part);
+
+/* A folder of PNG files. */
+typedef struct data_png_folder_config {
+    uint32_t made_by_defaults;
+    int channels;          /* 1: all grey; 3: all colour; default 0: colour if one file has colours, else grey */
+    bool lazy;             /* default false: all pixels are read at once and stay in memory, a byte each; true: only the headers, and
+                            * pixels when a sample is read, so that a file that is damaged is an error only then */
+    bool resize;           /* all pictures are brought to `height` x `width`, stretched if need be, smoothly (Pillow's BILINEAR,
+                            * torchvision's Resize); default false: pictures of several sizes are an error */
+    int64_t height, width; /* for resize: 1 to 16384; default 0 */
+    uint8_t background;    /* the grey that shows where pictures are transparent; default 255, white */
+} data_png_folder_config;
+AG_API data_png_folder_config data_png_folder_defaults(void);
+/* Pictures out of the PNG files of a folder, as torchvision's ImageFolder: each folder in it is a class, numbered in the order of their
+ * names (sorted by bytes), which data_set_class_name() tells; all PNG files in and below it are its samples, a folder's own in
+ * the order of their names, then those of the folders in it. A folder that holds PNG files and no folder is a set without labels: all
+ * targets are 0, and data_set_classes() is 0. Other files, and all names that begin with a dot, are passed over. Inputs are float32
+ * (C,H,W), bytes divided by 255; targets int64. Errors name the file or folder and the reason: no PNG file at all, or in a class; one
+ * beside the folders; one that is missing, no regular file, no PNG, truncated or damaged; two of different sizes. */
+AG_API data_set *data_png_folder_at(ag_place where, const char *folder, data_png_folder_config config);
+#define data_png_folder(...) data_png_folder_at(AG_HERE, __VA_ARGS__)
+
 /* Arrays: `n` inputs of shape `x_shape` and type `x_dtype`, row-major, and `n` targets likewise. The data is copied; a NaN in
  * it is an error. Samples have at most 7 dimensions. */
 AG_API data_set *data_arrays_at(ag_place where, int64_t n, const void *x, ag_shape x_shape, ag_dtype x_dtype, const void *y,

@@ -1,5 +1,5 @@
 /*
- * Pictures out: what a program drew, as a PNG file.
+ * Pictures as PNG files, out and in, and animations. A folder of them as a set: data_png_folder() (data/data.h).
  */
 #ifndef WENGERT_DATA_IMAGE_H
 #define WENGERT_DATA_IMAGE_H
@@ -14,6 +14,20 @@ AG_EXTERN_C_BEGIN
 AG_API ag_error data_png_write_at(ag_place where, const char *path, const uint8_t *pixels,
                                   int64_t height, int64_t width, int channels);
 #define data_png_write(...) data_png_write_at(AG_HERE, __VA_ARGS__)
+
+/* A picture of 8 bits, row-major (height, width, channels), from the top left. */
+typedef struct data_picture {
+    int64_t height, width;
+    int channels;    /* 1 (grey) or 3 (red, green, blue) */
+    uint8_t *pixels; /* free with data_picture_free() */
+} data_picture;
+
+/* Reads a PNG file of any kind (palette, 16 bits, interlaced, transparent) as 8 bits. channels is 1 (grey: the brightness of a
+ * colour), 3, or 0: as the file has. What is transparent shows a ground of that grey, 0 to 255 (255: white). Errors name the file and
+ * the reason: missing, no PNG, truncated, damaged, more than 100 million pixels; *picture is zeroed then. */
+AG_API ag_error data_png_read_at(ag_place where, const char *path, int channels, uint8_t background, data_picture *picture);
+AG_API void data_picture_free(data_picture *picture); /* its pixels; NULL is fine */
+#define data_png_read(...) data_png_read_at(AG_HERE, __VA_ARGS__)
 
 /* ---- animated PNG files: browsers play them, other viewers show the first frame ----------------------------------------- */
 

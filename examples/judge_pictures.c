@@ -20,7 +20,7 @@
 #include "common/record.h"
 #include "common/report.h"
 
-static const char *file, *weights;
+static const char *file, *weights, *pngs;
 
 static const struct own_option own[] = {
     { .name = "file", .argument = "FILE", .kind = OWN_TEXT, .value = &file,
@@ -28,6 +28,7 @@ static const struct own_option own[] = {
               "floats from 0 (paper) to 1 (ink) or bytes from 0 to 255\n(default: the real test pictures)" },
     { .name = "weights", .argument = "FILE", .kind = OWN_TEXT, .value = &weights,
       .help = "another judge, trained by train_judge\n(default: the one that comes with the source)" },
+    { .name = "pngs", .argument = "DIR", .kind = OWN_TEXT, .value = &pngs, .help = DIGITS_PNGS_HELP },
     { .name = NULL },
 };
 
@@ -75,19 +76,17 @@ static float *read_pictures(const struct options *o, int64_t *n)
     return pixels;
 }
 
-/* The test pictures of the folder. */
-static float *real_pictures(const struct digits *digits, int64_t *n)
+/* The test pictures, to be freed; NULL after an error, which has been printed. */
+static float *real_pictures(const struct options *o, data_set *test, int64_t *n)
 {
-    data_set *set = digits_test(digits);
-    *n = set != NULL ? data_set_size(set) : 0;
-    float *pixels = set != NULL ? malloc((size_t)*n * DIGIT_PIXELS * sizeof *pixels) : NULL;
-    if (set != NULL && pixels == NULL) {
-        fprintf(stderr, "%s: out of memory for %lld pictures\n", digits->program, (long long)*n);
+    *n = data_set_size(test);
+    float *pixels = malloc((size_t)*n * DIGIT_PIXELS * sizeof *pixels);
+    if (pixels == NULL) {
+        fprintf(stderr, "%s: out of memory for %lld pictures\n", o->program, (long long)*n);
     }
     for (int64_t i = 0; i < *n && pixels != NULL; i++) {
-        data_set_read(set, i, pixels + i * DIGIT_PIXELS, NULL);
+        data_set_read(test, i, pixels + i * DIGIT_PIXELS, NULL);
     }
-    data_set_free(set);
     return pixels;
 }
 
@@ -95,12 +94,13 @@ static bool run(const struct options *o)
 {
     ag_rng rng = ag_rng_seed((uint64_t)o->seed);
     struct digits digits;
-    if (!digits_open(&digits, o, &rng)) {
+    if (!digits_open_pngs(&digits, o, pngs, &rng)) {
         return false;
     }
     int64_t n = 0;
-    float *pixels = file != NULL ? read_pictures(o, &n) : real_pictures(&digits, &n);
-    struct critique_bench *bench = pixels != NULL ? critique_open(o, weights, digits.folder) : NULL;
+    data_set *test = digits_test(&digits);
+    float *pixels = test == NULL ? NULL : file != NULL ? read_pictures(o, &n) : real_pictures(o, test, &n);
+    struct critique_bench *bench = pixels != NULL ? critique_open(o, weights, digits.train, test) : NULL;
     struct critique found;
     bool good = bench != NULL && critique_judge(bench, n, pixels, &found) && critique_print(bench, &found);
     if (good && o->json != NULL) {
@@ -111,6 +111,7 @@ static bool run(const struct options *o)
     }
     critique_close(bench);
     free(pixels);
+    data_set_free(test);
     digits_close(&digits);
     return output_standard_flush(o->program) && good && ag_exit_status() == 0;
 }

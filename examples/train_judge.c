@@ -26,13 +26,14 @@
 
 enum { SHIFT = 2, TURN = 10, EPOCHS = 12 };
 
-static const char *weights = "judge.safetensors";
+static const char *weights = "judge.safetensors", *pngs;
 static bool upright;
 
 static const struct own_option own[] = {
     { .name = "weights", .argument = "FILE", .help = "where the weights go, a safetensors file (default @)", .kind = OWN_TEXT,
       .value = &weights },
     { .name = "upright", .help = "pictures are shifted, but not turned", .kind = OWN_SWITCH, .value = &upright, .same = true },
+    { .name = "pngs", .argument = "DIR", .kind = OWN_TEXT, .value = &pngs, .same = true, .help = DIGITS_PNGS_HELP },
     { .name = NULL },
 };
 
@@ -129,7 +130,13 @@ static bool run(const struct options *o)
 {
     ag_rng rng = ag_rng_seed((uint64_t)o->seed);
     struct digits digits;
-    if (!digits_open(&digits, o, &rng)) {
+    if (!digits_open_pngs(&digits, o, pngs, &rng)) {
+        return false;
+    }
+    if (data_set_classes(digits.train) < 2) {
+        fprintf(stderr, "%s: %s: a judge tells classes apart: there must be a folder for each of two or more\n", o->program,
+                digits.folder);
+        digits_close(&digits);
         return false;
     }
     data_loader_config batches = data_loader_defaults();

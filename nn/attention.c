@@ -119,6 +119,16 @@ void nn_kv_cache_drop(nn_kv_cache *cache)
     *cache = (nn_kv_cache){ .k = AG_NONE, .v = AG_NONE };
 }
 
+void nn_kv_cache_select_at(ag_place where, nn_kv_cache *cache, ag_tensor from)
+{
+    ag_tensor *kept[] = { &cache->k, &cache->v };
+    for (int i = 0; i < 2 && !ag_is_none(cache->k); i++) {
+        ag_frame frame = ag_frame_begin();
+        ag_keep_at(where, kept[i], ag_index_select_at(where, *kept[i], 0, from));
+        ag_frame_end_n(frame, 0, NULL);
+    }
+}
+
 /* Copies `steps` steps of (batch,heads,steps,head) into the kept tensor, at step `at`. */
 static void write_steps(ag_tensor kept, ag_tensor from, int64_t at)
 {

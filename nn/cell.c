@@ -129,6 +129,22 @@ void nn_rnn_state_drop(nn_rnn_state *kept)
     ag_drop(&kept->c);
 }
 
+/* The batch is the last dimension but one: (layers directions,batch,hidden), or a cell's (batch,hidden). */
+static void state_select(ag_place where, ag_tensor *kept, ag_tensor from)
+{
+    if (!ag_is_none(*kept)) {
+        ag_frame frame = ag_frame_begin();
+        ag_keep_at(where, kept, ag_index_select_at(where, *kept, -2, from));
+        ag_frame_end_n(frame, 0, NULL);
+    }
+}
+
+void nn_rnn_state_select_at(ag_place where, nn_rnn_state *kept, ag_tensor from)
+{
+    state_select(where, &kept->h, from);
+    state_select(where, &kept->c, from);
+}
+
 /* ---- construction ------------------------------------------------------------------------------------------------------ */
 
 #define CELL_TYPE(label)                                                                                                \

@@ -9,5 +9,6 @@
 #include "recurrent.h"
 #include "transformer.h"
 #include "distribution.h"
+#include "generate.h"
 
 #endif

@@ -25,9 +25,9 @@ AG_API nn_embedding_config nn_embedding_defaults(int64_t count, int64_t width);
 AG_API nn_module *nn_embedding(int64_t count, int64_t width);
 AG_API nn_module *nn_embedding_with(nn_embedding_config config);
 
-/* y = x + p[0..steps-1]     x (…,steps,width), steps <= longest   p (longest,width).
- * Learned: p is the parameter "weight", normal with mean 0 and deviation 0.02 (Radford et al. 2018). Sinusoidal: p is the buffer "pe",
- * p[t][2i] = sin(t / 10000^(2i / width)), p[t][2i + 1] = cos of the same (Vaswani et al. 2017). */
+/* y = x + p[0..steps-1]     x (…,steps,width), steps <= longest   p (longest,width). Learned: p is the parameter "weight",
+ * normal with mean 0 and deviation 0.02 (Radford et al. 2018). Sinusoidal: p is the buffer "pe", p[t][2i] = sin(t / 10000^(2i /
+ * width)), p[t][2i + 1] = cos of the same (Vaswani et al. 2017). */
 AG_API nn_module *nn_position_learned(int64_t longest, int64_t width);
 AG_API nn_module *nn_position_sinusoidal(int64_t longest, int64_t width);
 /* The same for steps that begin at position `first`, as in generation with a cache. */
@@ -47,6 +47,9 @@ typedef struct nn_kv_cache {
     ag_tensor k, v; /* (batch,heads,room,head): kept */
     int64_t length; /* steps so far */
 } nn_kv_cache;
+/* Sequence i of the batch becomes what was sequence from[i]; int64 (m), in any order: for beam search. */
+AG_API void nn_kv_cache_select_at(ag_place where, nn_kv_cache *cache, ag_tensor from);
+#define nn_kv_cache_select(...) nn_kv_cache_select_at(AG_HERE, __VA_ARGS__)
 AG_API void nn_kv_cache_drop(nn_kv_cache *cache); /* forgets the steps and frees the memory; {0} afterwards */
 
 /* What else an attention is told; {0}: nothing. */

@@ -7,6 +7,7 @@
 #define LANES 16
 #define BLOCK 256  /* columns at a time */
 #define CHUNKS 16
+#define NARROW 32
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -54,12 +55,64 @@ AG_MULTIVERSION static void JOIN(NAME, _columns)(A *acc, const T *x, int64_t col
     }
 }
 
+/* Rows of dense columns that lie `step` apart into as many accumulators. NARROW columns stay in registers over all rows. Fewer columns
+ * without gaps between the rows are summed as if several rows were one, and then those together. */
+AG_MULTIVERSION static void JOIN(NAME, _dense)(const T *x, int64_t rows, int64_t step, int64_t cols, A *acc)
+{
+    if (cols < NARROW && step == cols && rows >= 4 * NARROW) {
+        A wide[2 * NARROW];
+        int64_t together = NARROW / cols + 1, width = together * cols, whole = rows / together;
+        for (int64_t j = 0; j < width; j++) {
+            wide[j] = START;
+        }
+        for (int64_t i = 0; i < whole; i++) {
+            for (int64_t j = 0; j < width; j++) {
+                A v = (A)x[i * width + j];
+                wide[j] = STEP(wide[j], v);
+            }
+        }
+        for (int64_t j = 0; j < width; j++) {
+            acc[j % cols] = STEP(acc[j % cols], wide[j]);
+        }
+        x += whole * width;
+        rows -= whole * together;
+    }
+    int64_t j = 0;
+    for (; j + NARROW <= cols; j += NARROW) {
+        A lane[NARROW];
+        for (int l = 0; l < NARROW; l++) {
+            lane[l] = acc[j + l];
+        }
+        for (int64_t i = 0; i < rows; i++) {
+            const T *from = x + i * step + j;
+            for (int l = 0; l < NARROW; l++) {
+                A v = (A)from[l];
+                lane[l] = STEP(lane[l], v);
+            }
+        }
+        for (int l = 0; l < NARROW; l++) {
+            acc[j + l] = lane[l];
+        }
+    }
+    for (int64_t i = 0; i < rows && j < cols; i++) {
+        for (int64_t q = j; q < cols; q++) {
+            A v = (A)x[i * step + q];
+            acc[q] = STEP(acc[q], v);
+        }
+    }
+}
+
 /* The reduced elements number [begin, end) of the columns at x. */
 static void JOIN(NAME, _rows)(const struct reduction *r, const T *x, int64_t cols, int64_t stride, int64_t begin,
                               int64_t end, A *acc)
 {
     for (int64_t j = 0; j < cols; j++) {
         acc[j] = START;
+    }
+    if (stride == 1 && r->reduced == 1) {
+        int64_t step = r->reduced_stride[0];
+        JOIN(NAME, _dense)(x + begin * step, end - begin, step, cols, acc);
+        return;
     }
     for (int64_t i = begin; i < end; i++) {
         JOIN(NAME, _columns)(acc, x + offset_of(r->reduced, r->reduced_size, r->reduced_stride, i), cols, stride);
@@ -162,6 +215,7 @@ static void NAME(int threads, const struct reduction *r, const void *input, void
 #undef LANES
 #undef BLOCK
 #undef CHUNKS
+#undef NARROW
 #undef JOIN_
 #undef JOIN
 #undef T

@@ -19,14 +19,19 @@ ag_batch_norm_config ag_batch_norm_defaults(void)
     };
 }
 
-/* How x lies for the kernels: as it is if channels are last, else row-major. */
+/* Shorter planes of images are better rows with channels last, although they have to be copied: what follows a norm of images is
+ * mostly a convolution, which would do that otherwise. */
+enum { SHORT_PLANE = 64 };
+
+/* How x lies for the kernels, and y always: as x does if channels are last, else row-major unless planes are short. */
 static k_norm geometry(const ag_array *x)
 {
     k_norm p = { .n = x->size[0], .c = x->size[1], .l = 1 };
     for (int d = 2; d < x->ndim; d++) {
         p.l *= x->size[d];
     }
-    p.channels_last = p.l == 1 || (ops_is_channels_last(x) && !ops_is_row_major(x));
+    bool short_planes = x->ndim == 4 && p.l < SHORT_PLANE;
+    p.channels_last = p.l == 1 || short_planes || (ops_is_channels_last(x) && !ops_is_row_major(x));
     return p;
 }
 

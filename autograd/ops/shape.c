@@ -5,6 +5,8 @@
 
 #include "../internal.h"
 #include "../samples.h"
+#include "../kernels/kernels.h"
+#include "common.h"
 #include "ops.h"
 
 /* A dimension in 0..ndim-1 from one that may be negative; raises in the operation's name. */
@@ -18,37 +20,50 @@ static bool wrap(ag_call *call, int *dim, int ndim)
     return true;
 }
 
-/* ---- contiguous, clone ------------------------------------------------------------------------------------------------------
+/* ---- contiguous -------------------------------------------------------------------------------------------------------------
  * y = x, copied
- * dx = dy */
+ * dx = dy, in x's memory order if that had channels last: what follows would go across memory otherwise */
+
+struct order {
+    bool channels_last;     /* the result's; false: row-major */
+    bool had_channels_last; /* x's */
+};
 
 static bool contiguous_shape(ag_call *call)
 {
-    return ag_call_output(call, 0, ag_call_input(call, 0)->dtype, ag_call_shape(call, 0));
+    const struct order *p = ag_call_params(call);
+    ag_dtype dtype = ag_call_input(call, 0)->dtype;
+    return p->channels_last ? ag_call_output_channels_last(call, 0, dtype, ag_call_shape(call, 0))
+                            : ag_call_output(call, 0, dtype, ag_call_shape(call, 0));
 }
 
-static bool clone_shape(ag_call *call)
+static bool contiguous_forward(ag_call *call)
 {
-    return ag_call_output_like(call, 0, ag_call_input(call, 0)->dtype, ag_call_shape(call, 0), 0);
-}
-
-static bool copy_forward(ag_call *call)
-{
-    ag_array_copy(*ag_call_result(call, 0), *ag_call_input(call, 0));
+    const ag_array *x = ag_call_input(call, 0), *y = ag_call_result(call, 0);
+    k_pack(ag_call_threads(call), ag_dtype_size(x->dtype), x->ndim, x->size, x->data, x->stride, y->data, y->stride);
     return true;
 }
 
-static void copy_backward(ag_sweep *s)
+static ag_tensor in_order(ag_place where, ag_tensor x, struct order p);
+
+static void contiguous_backward(ag_sweep *s)
 {
-    ag_sweep_add(s, 0, ag_sweep_grad(s, 0));
+    const struct order *p = ag_sweep_params(s);
+    ag_tensor dy = ag_sweep_grad(s, 0);
+    if (p->had_channels_last) {
+        dy = in_order(AG_HERE, dy, (struct order){ .channels_last = true, .had_channels_last = p->channels_last });
+    }
+    ag_sweep_add(s, 0, dy);
 }
 
 AG_OP(contiguous){.size = sizeof(struct ag_op), .name = "contiguous", .formula = "y = x, row-major", .derivative = "dx = dy",
-                  .inputs = 1, .outputs = 1, .orders = AG_ORDERS_ANY, .shape = contiguous_shape,
-                  .forward = copy_forward, .backward = copy_backward};
-AG_OP(clone){.size = sizeof(struct ag_op), .name = "clone", .formula = "y = x, copied", .derivative = "dx = dy", .inputs = 1,
-             .outputs = 1, .orders = AG_ORDERS_ANY, .shape = clone_shape, .forward = copy_forward,
-             .backward = copy_backward};
+                  .inputs = 1, .outputs = 1, .orders = AG_ORDERS_ANY, .params = sizeof(struct order), .shape = contiguous_shape,
+                  .forward = contiguous_forward, .backward = contiguous_backward};
+
+static ag_tensor in_order(ag_place where, ag_tensor x, struct order p)
+{
+    return ag_apply(where, &op_contiguous, 1, &x, &p, NULL);
+}
 
 ag_tensor ag_contiguous_at(ag_place where, ag_tensor x)
 {
@@ -56,8 +71,36 @@ ag_tensor ag_contiguous_at(ag_place where, ag_tensor x)
     if (v == NULL) {
         return AG_NIL;
     }
-    return v->contiguous ? x : ag_apply(where, &op_contiguous, 1, &x, NULL, NULL);
+    if (v->contiguous) {
+        return x;
+    }
+    ag_array array = ag_value_array(v);
+    return in_order(where, x, (struct order){ .had_channels_last = ops_is_channels_last(&array) });
 }
+
+/* ---- clone ------------------------------------------------------------------------------------------------------------------
+ * y = x, copied, in x's memory order
+ * dx = dy */
+
+static bool clone_shape(ag_call *call)
+{
+    return ag_call_output_like(call, 0, ag_call_input(call, 0)->dtype, ag_call_shape(call, 0), 0);
+}
+
+static bool clone_forward(ag_call *call)
+{
+    ag_array_copy(*ag_call_result(call, 0), *ag_call_input(call, 0));
+    return true;
+}
+
+static void clone_backward(ag_sweep *s)
+{
+    ag_sweep_add(s, 0, ag_sweep_grad(s, 0));
+}
+
+AG_OP(clone){.size = sizeof(struct ag_op), .name = "clone", .formula = "y = x, copied", .derivative = "dx = dy", .inputs = 1,
+             .outputs = 1, .orders = AG_ORDERS_ANY, .shape = clone_shape, .forward = clone_forward,
+             .backward = clone_backward};
 
 ag_tensor ag_clone_at(ag_place where, ag_tensor x)
 {
@@ -69,6 +112,10 @@ AG_SAMPLES(contiguous)
 {
     SAMPLE("a.transpose(0, 1).contiguous() * 1") {
         sample_result(s, ag_contiguous(ag_transpose(sample_float(s, "a", AG_SHAPE(3, 4)), 0, 1)));
+    }
+    SAMPLE("a.permute(0, 3, 1, 2).contiguous() ** 2") {
+        ag_tensor a = ag_permute(sample_float(s, "a", AG_SHAPE(2, 3, 2, 3)), AG_DIMS(0, 3, 1, 2));
+        sample_result(s, ag_square(ag_contiguous(a)));
     }
     REFUSES("ag_contiguous: a tensor is needed, got none") {
         ag_contiguous(AG_NONE);

@@ -184,15 +184,15 @@ static bool look(const struct critique_bench *bench, int64_t n, const float *pix
     return ag_exit_status() == 0;
 }
 
-/* All pictures of a part, and their labels unless NULL; frees the set. NULL after an error, which has been printed. */
-static float *pixels_of(const struct critique_bench *bench, const char *folder, const char *part, int64_t *n, int64_t **labels)
+/* All pictures of a set, and their labels unless NULL. NULL after an error, which has been printed. */
+static float *pixels_of(const struct critique_bench *bench, data_set *set, int64_t *n, int64_t **labels)
 {
-    data_set *set = data_mnist(folder, part);
     *n = data_set_size(set);
-    bool good = ag_exit_status() == 0 && *n >= 2 && ag_shape_equal(data_set_x_shape(set), AG_SHAPE(1, DIGIT_SIDE, DIGIT_SIDE));
+    bool good = *n >= 2 && ag_shape_equal(data_set_x_shape(set), AG_SHAPE(1, DIGIT_SIDE, DIGIT_SIDE)) &&
+                data_set_x_dtype(set) == AG_FLOAT32 && data_set_y_dtype(set) == AG_INT64;
     if (!good && ag_exit_status() == 0) {
-        fprintf(stderr, "%s: %s: to judge by, the %s files must hold two or more grey pictures of 28 x 28 pixels\n", bench->program,
-                folder, part);
+        fprintf(stderr, "%s: to judge by, there must be two or more real pictures, grey and of 28 x 28 pixels, for training and for "
+                        "the test\n", bench->program);
     }
     float *pixels = good ? malloc((size_t)*n * DIGIT_PIXELS * sizeof *pixels) : NULL;
     int64_t *classes = good ? malloc((size_t)*n * sizeof *classes) : NULL;
@@ -202,7 +202,6 @@ static float *pixels_of(const struct critique_bench *bench, const char *folder, 
     for (int64_t i = 0; i < *n && good; i++) {
         good = data_set_read(set, i, pixels + i * DIGIT_PIXELS, classes + i) == AG_OK;
     }
-    data_set_free(set);
     if (good && labels != NULL) {
         *labels = classes;
     } else {
@@ -215,42 +214,71 @@ static float *pixels_of(const struct critique_bench *bench, const char *folder, 
     return pixels;
 }
 
-/* The file of examples/judge, from the source tree or beside the program. */
-static void usual_weights(const struct options *o, char *path, size_t bytes)
+/* A file of examples/judge, from the source tree or beside the program. */
+static void usual_weights(const struct options *o, const char *name, char *path, size_t bytes)
 {
-    snprintf(path, bytes, "%s/mnist.safetensors", WENGERT_EXAMPLES_JUDGE);
+    snprintf(path, bytes, "%s/%s", WENGERT_EXAMPLES_JUDGE, name);
     const char *slash = strrchr(o->path, '/');
     if (access(path, F_OK) != 0 && slash != NULL) {
-        snprintf(path, bytes, "%.*s/judge/mnist.safetensors", (int)(slash - o->path), o->path);
+        snprintf(path, bytes, "%.*s/judge/%s", (int)(slash - o->path), o->path, name);
     }
 }
 
-struct critique_bench *critique_open(const struct options *o, const char *weights, const char *folder)
+/* Takes the critic of a file if it reads more of the real test pictures than the one that is there. False after an error. */
+static bool try_critic(struct critique_bench *bench, const char *weights, const int64_t *labels)
 {
-    char path[4096 + 64];
+    struct critique_bench other = *bench;
+    other.real = (struct view){ 0 };
+    other.critic = critic_load(weights);
+    bool good = ag_exit_status() == 0 && look(&other, bench->test, bench->test_pixels, &other.real);
+    int64_t right = 0;
+    for (int64_t i = 0; i < bench->test && good; i++) {
+        right += other.real.class[i] == labels[i];
+    }
+    other.accuracy = (double)right / (double)bench->test;
+    bool better = good && (bench->critic == NULL || other.accuracy > bench->accuracy);
+    struct critique_bench worse = better ? *bench : other;
+    if (better) {
+        *bench = other;
+    }
+    view_free(&worse.real);
+    nn_free(worse.critic);
+    return good;
+}
+
+/* A judge that cannot read the real pictures has learned others. */
+static bool try_critics(struct critique_bench *bench, const struct options *o, const char *weights, const int64_t *labels)
+{
+    static const char *const usual[] = { "mnist.safetensors", "fashion-mnist.safetensors" };
+    bool good = weights == NULL || try_critic(bench, weights, labels);
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0] && weights == NULL && good; i++) {
+        char path[4096 + 64];
+        usual_weights(o, usual[i], path, sizeof path);
+        good = try_critic(bench, path, labels);
+    }
+    if (good && bench->accuracy < 0.5) {
+        fprintf(stderr, "%s: the judge reads only %.0f %% of the real test pictures right: it has learned others; train_judge trains "
+                        "one for these\n", o->program, 100 * bench->accuracy);
+        good = false;
+    }
+    return good;
+}
+
+struct critique_bench *critique_open(const struct options *o, const char *weights, data_set *training, data_set *test)
+{
     struct critique_bench *bench = calloc(1, sizeof *bench);
     if (bench == NULL) {
         fprintf(stderr, "%s: out of memory for judging pictures\n", o->program);
         return NULL;
     }
     bench->program = o->program;
-    if (weights == NULL) {
-        usual_weights(o, path, sizeof path);
-        weights = path;
-    }
-    bench->critic = critic_load(weights);
-    int64_t *labels = NULL, right = 0;
-    bool good = ag_exit_status() == 0;
-    good = good && (bench->training_pixels = pixels_of(bench, folder, "train", &bench->training, NULL)) != NULL;
-    good = good && (bench->test_pixels = pixels_of(bench, folder, "test", &bench->test, &labels)) != NULL;
+    int64_t *labels = NULL;
+    bool good = (bench->training_pixels = pixels_of(bench, training, &bench->training, NULL)) != NULL &&
+                (bench->test_pixels = pixels_of(bench, test, &bench->test, &labels)) != NULL;
     if (good && (bench->nearest = malloc((size_t)bench->test * sizeof *bench->nearest)) == NULL) {
         good = out_of_memory(bench);
     }
-    good = good && look(bench, bench->test, bench->test_pixels, &bench->real);
-    for (int64_t i = 0; i < bench->test && good; i++) {
-        right += bench->real.class[i] == labels[i];
-    }
-    bench->accuracy = (double)right / (double)bench->test;
+    good = good && try_critics(bench, o, weights, labels);
     free(labels);
     if (!good) {
         critique_close(bench);
@@ -403,4 +431,32 @@ json_t *critique_record(const struct critique *found)
     json_object_set_new(record, "frechet", record_number(found->frechet));
     json_object_set_new(record, "nearest", record_number(found->nearest));
     return record;
+}
+
+/* ---- a program that makes pictures up ------------------------------------------------------------------------------------- */
+
+bool critique_made_up(const struct options *o, data_set *training, data_set *test, int64_t n,
+                      ag_tensor (*make)(void *user, int64_t first, int64_t n), void *user, json_t *record)
+{
+    if (n == 0) {
+        return true;
+    }
+    struct critique_bench *bench = critique_open(o, NULL, training, test);
+    float *pixels = bench != NULL ? malloc((size_t)n * DIGIT_PIXELS * sizeof *pixels) : NULL;
+    bool good = bench != NULL && (pixels != NULL || out_of_memory(bench));
+    ag_scope scope = { 0 };
+    for (int64_t i = 0; i < n && good; i += CHUNK) {
+        int64_t count = n - i < CHUNK ? n - i : CHUNK;
+        ag_begin_no_grad(&scope);
+        good = ag_read(make(user, i, count), pixels + i * DIGIT_PIXELS, count * DIGIT_PIXELS) == AG_OK;
+    }
+    ag_end(&scope);
+    struct critique found;
+    good = good && critique_judge(bench, n, pixels, &found) && critique_print(bench, &found);
+    if (good) {
+        json_object_set_new(record, "judgement", critique_record(&found));
+    }
+    critique_close(bench);
+    free(pixels);
+    return good;
 }

@@ -1,7 +1,7 @@
 /*
  * How good made-up pictures are, by number: held against real ones by the features of a critic (critic.h), and by their pixels.
  *
- *     struct critique_bench *bench = critique_open(options, NULL, digits.folder);
+ *     struct critique_bench *bench = critique_open(options, NULL, training_digits, test_digits);
  *     struct critique found;
  *     if (bench != NULL && critique_judge(bench, n, pixels, &found)) {
  *         critique_print(bench, &found);
@@ -17,6 +17,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "data/data.h"
 
 #include "evaluate.h"
 #include "options.h"
@@ -36,9 +38,10 @@ struct critique {
 
 struct critique_bench;
 
-/* Loads the critic from `weights` (NULL: that of examples/judge, for digits) and the real pictures from the folder with MNIST's
- * four files. The test pictures are what is compared with. NULL after an error, which has been printed. */
-struct critique_bench *critique_open(const struct options *o, const char *weights, const char *folder);
+/* Reads all training and all test pictures (borrowed sets, as digits_open() makes them), and the critic from `weights` (NULL: that
+ * of examples/judge which reads more of the test pictures). The test pictures are what is compared with. NULL after an error, which
+ * has been printed; a critic that reads less than half of the test pictures right is one. */
+struct critique_bench *critique_open(const struct options *o, const char *weights, data_set *training, data_set *test);
 /* NULL is fine. */
 void critique_close(struct critique_bench *bench);
 /* The share of the test pictures whose class the critic says right. */
@@ -54,6 +57,12 @@ bool critique_judge_real(struct critique_bench *bench, int64_t n, struct critiqu
 bool critique_print(struct critique_bench *bench, const struct critique *found);
 /* The same as a JSON object. */
 json_t *critique_record(const struct critique *found);
+
+/* All of it at the end of a program that makes pictures up: judges n of them by real ones, prints, and adds "judgement" to `record`.
+ * `make` gives n pictures, (n,1,28,28) from 0 (paper) to 1 (ink), of which `first` were made before; it is called under no_grad. n 0:
+ * nothing happens. False after an error, which has been printed. */
+bool critique_made_up(const struct options *o, data_set *training, data_set *test, int64_t n,
+                      ag_tensor (*make)(void *user, int64_t first, int64_t n), void *user, json_t *record);
 
 /* ---- the measures, on plain numbers -------------------------------------------------------------------------------------- */
 

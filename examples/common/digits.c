@@ -173,8 +173,7 @@ static bool open_source(struct digits *d, const struct options *o, const struct 
                         ag_rng *rng)
 {
     d->program = o->program;
-    d->train = NULL;
-    d->validation = NULL;
+    d->train = d->validation = d->test = NULL;
     if (!find_folder(d, o, source)) {
         return false;
     }
@@ -231,6 +230,53 @@ bool clothes_open(struct digits *d, const struct options *o, ag_rng *rng)
     return open_source(d, o, &source, rng);
 }
 
+/* x -> 1 - x: in a picture white is 1, but on paper ink is what counts. Takes the set. */
+static data_set *dark_is_ink(data_set *set)
+{
+    const double shift = 1, scale = -1;
+    data_transform *turn = data_normalize(1, &shift, &scale);
+    data_set *turned = data_transform_x(set, turn);
+    data_transform_free(turn);
+    data_set_free(set);
+    return turned;
+}
+
+bool digits_open_pngs(struct digits *d, const struct options *o, const char *folder, ag_rng *rng)
+{
+    if (folder == NULL) {
+        return digits_open(d, o, rng);
+    }
+    *d = (struct digits){ .program = o->program };
+    snprintf(d->folder, sizeof d->folder, "%s", folder);
+    data_png_folder_config config = data_png_folder_defaults();
+    config.channels = 1;
+    config.resize = true;
+    config.height = config.width = 28;
+    data_set *all = data_png_folder(folder, config);
+    int64_t n = data_set_size(all), sizes[2] = { n - n / 10, n / 10 };
+    if (ag_error_code() != AG_OK) {
+        return false;
+    }
+    if (sizes[1] < 1) {
+        fprintf(stderr, "%s: %s: %lld pictures are too few: a tenth of them is for the test\n", o->program, folder, (long long)n);
+        data_set_free(all);
+        return false;
+    }
+    if (data_set_classes(all) > 10) {
+        fprintf(stderr, "%s: %s: %lld folders are as many classes; at most 10 can be told apart here\n", o->program, folder,
+                (long long)data_set_classes(all));
+        data_set_free(all);
+        return false;
+    }
+    all = dark_is_ink(all);
+    data_set *parts[2] = { NULL, NULL };
+    data_split(all, 2, sizes, rng, parts);
+    data_set_free(all);
+    d->train = parts[0];
+    d->test = parts[1];
+    return ag_error_code() == AG_OK;
+}
+
 int digits_usual_epochs(int64_t training_samples)
 {
     return training_samples < SMALL_SET ? EPOCHS_OF_SMALL_SETS : EPOCHS;
@@ -245,7 +291,7 @@ data_set *digits_take(data_set **set)
 
 data_set *digits_test(const struct digits *d)
 {
-    data_set *set = data_mnist(d->folder, "test");
+    data_set *set = d->test != NULL ? data_set_share(d->test) : data_mnist(d->folder, "test");
     if (!is_digits(d, set, "test")) {
         data_set_free(set);
         return NULL;
@@ -257,6 +303,6 @@ void digits_close(struct digits *d)
 {
     data_set_free(d->train);
     data_set_free(d->validation);
-    d->train = NULL;
-    d->validation = NULL;
+    data_set_free(d->test);
+    d->train = d->validation = d->test = NULL;
 }

@@ -64,3 +64,34 @@ def chart(table, mean, about):
         foot.append(text(right + 90 * k + 15, y, who))
     return ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif">\n<rect width="100%%" height="100%%" fill="white"/>\n%s\n</svg>\n'
             % (width, height, "\n".join(names + speed.out + memory.out + foot)))
+
+
+def small_panel(left, top, size, sweep):
+    """Time over one size, both axes logarithmic, with the line of proportion through the last point."""
+    points = [(p["value"], p["ms"]) for p in sweep["points"]]
+    lowx, highx = points[0][0], points[-1][0]
+    lowy, highy = min(p[1] for p in points) / 1.5, max(p[1] for p in points) * 1.5
+    x = lambda v: left + size * math.log(v / lowx) / math.log(highx / lowx)
+    y = lambda v: top + size * (1 - math.log(v / lowy) / math.log(highy / lowy))
+    out = [text(left, top - 10, "%s: ms over %s" % (sweep["workload"], sweep["size"]), size=12, weight="bold")]
+    for v, _ in points:
+        out.append('<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="%s"/>' % (x(v), top, x(v), top + size, GRID))
+        out.append(text(x(v), top + size + 13, str(v), size=9, anchor="middle"))
+    for t in ticks(lowy, highy):
+        out.append('<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="%s"/>' % (left, y(t), left + size, y(t), GRID))
+        out.append(text(left - 4, y(t) + 3, plain(t), size=9, anchor="end"))
+    lastx, lasty = points[-1]
+    from_x = max(lowx, lastx * lowy / lasty)
+    out.append('<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-dasharray="4 3"/>' % (x(from_x), y(lasty * from_x / lastx), x(lastx), y(lasty), THEIRS))
+    out.append('<polyline fill="none" stroke="%s" stroke-width="2" points="%s"/>' % (OURS, " ".join("%.1f,%.1f" % (x(v), y(ms)) for v, ms in points)))
+    out += ['<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>' % (x(v), y(ms), OURS) for v, ms in points]
+    return "\n".join(out)
+
+
+def curves(sweeps):
+    columns, size, apart = 4, 200, 270
+    rows = (len(sweeps) + columns - 1) // columns
+    panels = [small_panel(60 + apart * (i % columns), 40 + apart * (i // columns), size, s) for i, s in enumerate(sweeps)]
+    foot = text(60, 40 + apart * rows, "dashed: in proportion to the size; below it to the left, a step's fixed cost shows", size=10)
+    return ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif">\n<rect width="100%%" height="100%%" fill="white"/>\n%s\n%s\n</svg>\n'
+            % (60 + apart * min(columns, len(sweeps)), 60 + apart * rows, "\n".join(panels), foot))

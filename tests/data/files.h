@@ -5,7 +5,9 @@
 #ifndef WENGERT_TESTS_DATA_FILES_H
 #define WENGERT_TESTS_DATA_FILES_H
 
+#ifndef _XOPEN_SOURCE
 #define _POSIX_C_SOURCE 200809L
+#endif
 
 #include <check.h>
 #include <dirent.h>

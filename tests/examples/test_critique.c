@@ -199,12 +199,14 @@ START_TEST(pictures_are_judged_as_pytorch_and_numpy_judge_them)
     for (int64_t i = 0; i <= n; i++) {
         data_set_read(train, i, pixels + i * DIGIT_PIXELS, NULL);
     }
-    data_set_free(train);
     for (int64_t i = 0; i < n * DIGIT_PIXELS; i++) {
         pixels[i] = (pixels[i] + pixels[i + DIGIT_PIXELS]) / 2;
     }
     const struct options o = { .program = "test_critique", .path = "test_critique" };
-    struct critique_bench *bench = critique_open(&o, NULL, TESTS_EXAMPLES "/mnist_sample");
+    data_set *test = data_mnist(TESTS_EXAMPLES "/mnist_sample", "test");
+    struct critique_bench *bench = critique_open(&o, NULL, train, test);
+    data_set_free(train);
+    data_set_free(test);
     ck_assert_ptr_nonnull(bench);
     struct critique found, again;
     ck_assert(critique_judge(bench, n, pixels, &found));

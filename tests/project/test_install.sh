@@ -84,13 +84,14 @@ mapfile -t shared < <(flags --cflags --libs)
 export LD_LIBRARY_PATH=$library
 expect ./shared_c "$version 2 4 6"
 expect ./shared_cpp "$version AG_OK"
-if ! readelf -d shared_c | grep -q 'NEEDED.*\[libwengert\.so\.0\]'; then
+# Not "… | grep -q": it may end before the first command has written all, which then fails.
+if ! grep -q 'NEEDED.*\[libwengert\.so\.0\]' <<<"$(readelf -d shared_c)"; then
     printf 'the program does not ask for libwengert.so.0\n' >&2
     exit 1
 fi
 # On Debian the plain libblis.so.4 may be any build of BLIS; ours has to be found.
 if [[ -n $(find /usr/lib -path '*/blis-serial/libblis.so' -print -quit) ]] &&
-    ! ldd shared_c | grep -q '/blis-serial/libblis\.so'; then
+    ! grep -q '/blis-serial/libblis\.so' <<<"$(ldd shared_c)"; then
     printf 'not the serial build of BLIS: %s\n' "$(ldd shared_c | grep blis)" >&2
     exit 1
 fi
