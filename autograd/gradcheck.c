@@ -13,7 +13,7 @@
 
 ag_gradcheck_config ag_gradcheck_defaults(void)
 {
-    ag_gradcheck_config config = {DEFAULTS, 0, 0, 1, 0};
+    ag_gradcheck_config config = {DEFAULTS, 0, 0, 1, 0, false};
     return config;
 }
 
@@ -24,6 +24,7 @@ struct check {
     const ag_tensor *inputs;
     int order;
     uint64_t seed;
+    bool recorded;
 };
 
 /* A random tensor of the other's shape, the same at every call. */
@@ -73,7 +74,7 @@ static ag_tensor objective(const struct check *c)
 static double evaluate(const struct check *c)
 {
     ag_scope scope = {0};
-    if (c->order == 1) {
+    if (c->order == 1 && !c->recorded) {
         ag_begin_no_grad(&scope);
     } else {
         ag_begin(&scope);
@@ -142,7 +143,7 @@ ag_gradcheck_report ag_gradcheck_at(ag_place where, ag_function f, void *user, i
     ag_place caller = ag_caller_set(where);
     double step = config.step > 0 ? config.step : 1e-3;
     double tolerance = config.tolerance > 0 ? config.tolerance : config.order == 1 ? 1e-7 : 1e-5;
-    struct check c = {f, user, n, inputs, config.order, config.seed};
+    struct check c = {f, user, n, inputs, config.order, config.seed, config.recorded};
     bool any = false;
     for (int i = 0; i < n && ag_error_code() == AG_OK; i++) {
         if (!ag_requires_grad(inputs[i])) {

@@ -16,6 +16,7 @@ typedef struct ag_gradcheck_config {
     double tolerance; /* of the relative error; default 0: 1e-7 for order 1, 1e-5 for order 2 */
     int order;        /* 1: gradients; 2: gradients of <gradient, random>; default 1 */
     uint64_t seed;    /* of the random cotangents; default 0 */
+    bool recorded;    /* f is recorded for the differences, too, as it must be if it calls ag_grad() itself; default false */
 } ag_gradcheck_config;
 
 typedef struct ag_gradcheck_report {

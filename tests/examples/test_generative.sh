@@ -21,13 +21,42 @@ export WENGERT_NUM_THREADS=1
 . "$helpers"
 
 cut_digits digits 1000 200
+cut_digits few 320 50
+
+# one_class FOLDER: the digits of `few`, all labelled 7.
+one_class() {
+    local part
+    cp -r few "$1"
+    for part in train t10k; do
+        head -c 8 "few/$part-labels-idx1-ubyte" >"$1/$part-labels-idx1-ubyte"
+        tail -c +9 "few/$part-labels-idx1-ubyte" | tr '\000-\377' '\007' >>"$1/$part-labels-idx1-ubyte"
+    done
+}
+one_class sevens
+
+# is_samples FILE N: NumPy's file of N pictures: a header of 128 bytes that says so, then their bytes, and not all of them paper.
+is_samples() {
+    if [[ -f $1 && $(wc -c <"$1") -eq $((128 + $2 * 784)) ]] && head -c 128 "$1" | grep -qF "'|u1'" &&
+        head -c 128 "$1" | grep -qF "($2, 28, 28)" && [[ -n $(tail -c +129 "$1" | tr -d '\000' | head -c 1) ]]; then
+        good
+    else
+        bad "$1 does not hold $2 pictures"
+    fi
+}
+
+# same FILE FILE
+same() {
+    if cmp -s "$1" "$2"; then good; else bad "$1 and $2 differ"; fi
+}
 
 # ---- vae -----------------------------------------------------------------------------------------------------------------
 
 vae=$programs/vae
-expect 0 "test loss" "$vae" --data digits --latent 2 --epochs 10 --save run --pictures pictures --json vae.json
+expect 0 "test loss" "$vae" --data digits --latent 2 --epochs 10 --save run --pictures pictures --json vae.json --samples made.npy --n 20
+is_samples made.npy 20
 if ! grep -q 'built without cairo' output; then
-    is_png pictures/vae-{curves,reconstructions,samples,interpolation,plane,scatter}.png
+    is_png pictures/vae-{curves,reconstructions,samples,interpolation,plane,scatter,growing}.png
+    has pictures/vae-growing.png acTL
 fi
 has vae.json '"reconstruction"' '"divergence"' '"test_reconstruction"' '"weights_hash"' '"gradient_without"'
 holds "the test loss falls" output '/^ +1  / { first = $8 } /^ +10  / { last = $8 } END { exit !(first > 0 && last < first - 20) }'
@@ -37,29 +66,59 @@ holds "no gradient passes a draw that was cut from the graph" output '
     /^  through the draw/ { through = $4; painted = $5 } /^  draw cut from the graph/ { cut = $6; grey = $7; kl = $8 }
     END { exit !(through > 0 && cut == 0 && painted < grey && kl < 0.5) }'
 hash=$(grep -o 'weights [0-9a-f]*' output)
+# The first test digits of MNIST are 7 2 1 0 4.
+expect 0 "From test picture 3 (0) to 2 (1)" "$vae" --data digits --latent 2 --from-saved --save run --pictures again \
+    --from 3 --to 2 --samples again.npy --n 20
+same made.npy again.npy
+if [[ -f pictures/vae-plane.png ]]; then
+    same pictures/vae-plane.png again/vae-plane.png
+fi
 expect 0 "$hash" "$vae" --data digits --latent 2 --from-saved --save run --no-pictures
 expect 0 "$hash" "$vae" --data digits --latent 2 --epochs 10 --threads 3 --no-pictures
 expect 1 "latent" "$vae" --data digits --latent 3 --from-saved --save run --no-pictures
+expect 1 "net" "$vae" --data digits --latent 2 --net conv --from-saved --save run --no-pictures
+expect 0 "$hash" "$vae" --data digits --latent 2 --from-saved --save run --no-pictures
 expect 1 "there is no checkpoint in empty" "$vae" --data digits --from-saved --save empty --no-pictures
-cut_digits few 320 50
+expect 0 "2000 clothes from" "$vae" --clothes --epochs 1 --no-pictures
 expect 0 "test loss" "$vae" --data few --net conv --batch 16 --epochs 1 --no-pictures
 expect 2 "--net needs dense or conv, got 'lstm'" "$vae" --net lstm
 expect 2 "--latent needs a whole number from 1 to 1000, got '0'" "$vae" --latent 0
 expect 2 "--beta needs a number from 0 to 1e6, got '-1'" "$vae" --beta -1
 expect 2 "--from-saved needs --save" "$vae" --from-saved
-expect 1 "try a smaller --lr" "$vae" --data digits --lr 1e9 --epochs 3 --no-pictures
+expect 2 "--from and --to name the two ends together" "$vae" --from 3
+expect 1 "--to 50: the test files in few hold 50 pictures, from 0 to 49" "$vae" --data few --from 3 --to 50 --no-pictures
+expect 1 "--samples made.png: the name must end with .npy" "$vae" --data few --samples made.png
+expect 1 "sevens: all 320 training pictures are of class 7 (7)" "$vae" --data sevens --no-pictures
+# A step that is no number is not made, and what was saved before is kept: it can be resumed, and the same happens again.
+expect 1 "try a smaller --lr" "$vae" --data few --batch 32 --lr 1e9 --epochs 3 --no-pictures --save astray --save-every 1
+has output "that step was not made" "the last good checkpoint is kept: astray/"
+kept=$(grep -o 'astray/[^;]*safetensors' output || true)
+if [[ -n $kept && -f $kept && $(find astray -name '*.safetensors' | sort | tail -n 1) == "$kept" ]]; then
+    good
+else
+    bad "the last good checkpoint, $kept, is not the last one in astray"
+fi
+expect 1 "that step was not made" "$vae" --data few --batch 32 --lr 1e9 --epochs 3 --no-pictures --save astray --resume
+has output "resumed from $kept"
 
 # ---- gan -----------------------------------------------------------------------------------------------------------------
 
 gan=$programs/gan
-expect 0 "variety" "$gan" --data few --net mlp --epochs 3 --save two --pictures drawn --json gan.json
+expect 0 "variety" "$gan" --data few --net mlp --epochs 3 --save two --pictures drawn --json gan.json --samples first.npy --n 30
+is_samples first.npy 30
+holds "the shares of the classes make 100 %" output '
+    /they look like/ { n = gsub(/ %/, "&"); sub(/.*they look like/, ""); split($0, part, ", ")
+        for (i in part) { split(part[i], word, " "); sum += word[2] } } END { exit !(n == 10 && sum > 94 && sum < 106) }'
 if ! grep -q 'built without cairo' output; then
     is_png drawn/gan-{growing,samples,balance}.png
     has drawn/gan-growing.png acTL
 fi
-has gan.json '"d_loss"' '"g_loss"' '"real_right"' '"fake_right"' '"variety"' '"weights_hash"'
+has gan.json '"d_loss"' '"g_loss"' '"real_right"' '"fake_right"' '"variety"' '"classes"' '"weights_hash"'
 hash=$(grep -o 'generator [0-9a-f]\{16\}' output)
-expect 0 "$hash" "$gan" --data few --net mlp --from-saved --save two --no-pictures
+expect 0 "$hash" "$gan" --data few --net mlp --from-saved --save two --no-pictures --samples second.npy --n 30
+same first.npy second.npy
+expect 1 "net" "$gan" --data few --net dcgan --from-saved --save two --no-pictures
+expect 1 "latent" "$gan" --data few --net mlp --latent 32 --from-saved --save two --no-pictures
 expect 0 "$hash" "$gan" --data few --net mlp --epochs 3 --threads 3 --no-pictures
 rm -r two
 expect 0 "variety" "$gan" --data few --net mlp --epochs 2 --save two --no-pictures
@@ -76,6 +135,10 @@ if thorough; then
 else
     expect 0 "minimax loss" "$gan" --data few --net mlp --too-strong --epochs 1 --no-pictures
 fi
+expect 0 "clothes from" "$gan" --clothes --net mlp --epochs 1 --no-pictures
+expect 1 "sevens: all 320 training pictures are of class 7 (7)" "$gan" --data sevens --no-pictures
+expect 1 "became" "$gan" --data few --net mlp --lr 1e30 --epochs 2 --no-pictures --save lost --save-every 1
+has output "that step was not made" "the last good checkpoint is kept: lost/" "try a smaller --lr"
 expect 1 "no batch is left: drop_last, batches of 1000, a set of 320 samples" "$gan" --data few --batch 1000
 expect 2 "--loss hinge has no labels" "$gan" --loss hinge --label-noise 0.1
 expect 2 "--too-strong" "$gan" --loss hinge --too-strong

@@ -1,0 +1,84 @@
+/*
+ * The two players: networks as Radford, Metz & Chintala 2016 advise, small; or plain layers.
+ */
+#include "gan.h"
+
+#include "common/generative.h"
+
+enum { FEATURES = 64 * 7 * 7 };
+
+/* A class that is given stands behind the random numbers. */
+static nn_module *new_generator(const struct game *game)
+{
+    int64_t in = game->latent + (game->conditional ? DIGIT_CLASSES : 0);
+    if (game->net == MLP) {
+        return nn_sequential(nn_linear(in, 256), nn_leaky_relu(0.2), nn_linear(256, 512), nn_leaky_relu(0.2),
+                             nn_linear(512, DIGIT_PIXELS), nn_tanh(), nn_unflatten(1, AG_SHAPE(1, DIGIT_SIDE, DIGIT_SIDE)));
+    }
+    return nn_sequential(nn_linear(in, FEATURES), nn_unflatten(1, AG_SHAPE(64, 7, 7)), nn_batch_norm2d(64), nn_relu(),
+                         twice(64, 32), nn_batch_norm2d(32), nn_relu(), /* (32,14,14) */
+                         twice(32, 1), nn_tanh());                      /* (1,28,28) */
+}
+
+/* A class that is given is ten more channels, one of them full of ones. The gradient penalty is of each picture for itself, so that
+ * no layer may mix the batch. */
+static nn_module *new_discriminator(const struct game *game)
+{
+    int64_t channels = 1 + (game->conditional ? DIGIT_CLASSES : 0);
+    if (game->net == MLP) {
+        return nn_sequential(nn_flatten(), nn_linear(channels * DIGIT_PIXELS, 512), nn_leaky_relu(0.2), nn_linear(512, 256),
+                             nn_leaky_relu(0.2), nn_linear(256, 1));
+    }
+    return nn_sequential(half(channels, 32), nn_leaky_relu(0.2), half(32, 64),
+                         game->loss == WASSERSTEIN ? nn_identity() : nn_batch_norm2d(64), nn_leaky_relu(0.2), nn_flatten(),
+                         nn_linear(FEATURES, 1));
+}
+
+/* Momentum makes two players run past one another: the rates of decay are those of the two papers. */
+static optim *new_optimizer(const struct game *game, nn_module *net)
+{
+    optim_adam_config adam = optim_adam_defaults();
+    adam.lr = game->lr;
+    adam.beta1 = game->loss == WASSERSTEIN ? 0 : 0.5;
+    adam.beta2 = game->loss == WASSERSTEIN ? 0.9 : 0.999;
+    return optim_adam(nn_parameters(net), adam);
+}
+
+void game_begin(struct game *game, ag_rng *rng, ag_dtype dtype)
+{
+    game->generator = new_generator(game);
+    game->discriminator = new_discriminator(game);
+    nn_init_dtype(game->generator, rng, dtype);
+    nn_init_dtype(game->discriminator, rng, dtype);
+    game->g_opt = new_optimizer(game, game->generator);
+    game->d_opt = new_optimizer(game, game->discriminator);
+}
+
+void game_end(struct game *game)
+{
+    optim_free(game->g_opt);
+    optim_free(game->d_opt);
+    nn_free(game->generator);
+    nn_free(game->discriminator);
+}
+
+ag_tensor generate(const struct game *game, ag_tensor noise, ag_tensor labels)
+{
+    if (!game->conditional) {
+        return nn_forward(game->generator, noise);
+    }
+    ag_tensor class = ag_one_hot(labels, DIGIT_CLASSES, ag_dtype_of(noise)); /* (n, 10): 1 at the class */
+    return nn_forward(game->generator, ag_cat(2, ((ag_tensor[]){ noise, class }), 1));
+}
+
+ag_tensor score(const struct game *game, ag_tensor pictures, ag_tensor labels)
+{
+    if (!game->conditional) {
+        return nn_forward(game->discriminator, pictures);
+    }
+    int64_t n = ag_size(pictures, 0);
+    ag_tensor class = ag_one_hot(labels, DIGIT_CLASSES, ag_dtype_of(pictures));
+    ag_tensor planes = ag_expand(ag_reshape(class, AG_SHAPE(n, DIGIT_CLASSES, 1, 1)),
+                                 AG_SHAPE(n, DIGIT_CLASSES, DIGIT_SIDE, DIGIT_SIDE));
+    return nn_forward(game->discriminator, ag_cat(2, ((ag_tensor[]){ pictures, planes }), 1));
+}
