@@ -20,6 +20,7 @@
 
 #include "gan/gan.h"
 
+#include "common/critique.h"
 #include "common/files.h"
 #include "common/generative.h"
 #include "common/options.h"
@@ -35,14 +36,19 @@ static const char *const losses[] = { "non-saturating", "least-squares", "hinge"
 
 /* What the options say that only this program has. */
 static struct {
-    bool clothes;
+    bool clothes, spectral;
+    const char *pngs;    /* NULL: digits or clothes */
     const char *samples; /* NULL: none are written */
-    int64_t count;
-} own = { .count = 10000 };
+    int64_t count, judged;
+} own = { .count = 10000, .judged = -1 };
 
 static const struct own_option own_options[] = {
     { .name = "clothes", .kind = OWN_SWITCH, .value = &own.clothes, .same = true,
       .help = "Fashion-MNIST in place of digits: --data names its folder\n(default: the sample that comes with the source)" },
+    { .name = "pngs", .argument = "DIR", .kind = OWN_TEXT, .value = &own.pngs, .same = true, .help = DIGITS_PNGS_HELP },
+    { .name = "spectral", .kind = OWN_SWITCH, .value = &own.spectral, .same = true,
+      .help = "spectral normalisation in the discriminator, in place of\nbatch normalisation" },
+    CRITIQUE_OPTION(&own.judged),
     { .name = "samples", .argument = "FILE", .kind = OWN_TEXT, .value = &own.samples,
       .help = "write pictures that the generator makes as a .npy file:\nbytes (n,28,28), 0 paper, 255 ink" },
     { .name = "n", .argument = "N", .kind = OWN_WHOLE, .value = &own.count, .low = 1, .high = 1000000,
@@ -194,7 +200,7 @@ static ag_tensor make(void *user, int64_t first, int64_t n)
     return ag_mul_scalar(ag_add_scalar(shown(&run->game, (uint64_t)run->o->seed, first, n), 1), 0.5);
 }
 
-static bool results(struct run *run, struct plot_output *out, json_t *record)
+static bool results(struct run *run, data_set *training, const struct digits *digits, struct plot_output *out, json_t *record)
 {
     static const char *const keys[MEASURES] = { "d_loss", "g_loss", "real_right", "fake_right", "discriminator_gradient",
                                                 "generator_gradient" };
@@ -223,6 +229,9 @@ static bool results(struct run *run, struct plot_output *out, json_t *record)
     bool good = p != NULL && plot_save(out, p, "samples") && draw_balance(c, out) &&
                 (own.samples == NULL || generative_write(o, own.samples, own.count, make, run));
     plot_free(p);
+    data_set *test = good && own.judged != 0 ? digits_test(digits) : NULL;
+    good = good && (own.judged == 0 || (test != NULL && critique_made_up(o, training, test, own.judged, make, run, record)));
+    data_set_free(test);
     return good;
 }
 
@@ -233,10 +242,10 @@ static bool run_all(const struct options *o)
     static struct run run;
     run = (struct run){ .o = o, .rng = ag_rng_seed((uint64_t)o->seed) };
     run.game = (struct game){ .net = o->net, .loss = o->loss, .latent = o->latent, .conditional = o->conditional,
-                              .too_strong = o->too_strong, .label_smoothing = o->label_smoothing,
+                              .too_strong = o->too_strong, .spectral = own.spectral, .label_smoothing = o->label_smoothing,
                               .label_noise = o->label_noise, .lr = o->lr };
     struct digits digits;
-    if (!generative_open(&digits, o, own.clothes, &run.rng)) {
+    if (!generative_open(&digits, o, own.clothes, own.pngs, &run.rng)) {
         return false;
     }
     bool good = nearest_open(&run.real, digits.train, COMPARED);
@@ -244,23 +253,26 @@ static bool run_all(const struct options *o)
     batches.batch = o->batch;
     batches.shuffle = true;
     batches.drop_last = true; /* both see batches of one size, as batch norm likes it */
-    data_loader *loader = data_loader_new(digits_take(&digits.train), batches, &run.rng);
+    data_set *training = digits_take(&digits.train);
+    data_loader *loader = data_loader_new(data_set_share(training), batches, &run.rng);
     run.game.rng = ag_rng_split(&run.rng);
     game_begin(&run.game, &run.rng, AG_FLOAT32);
     struct plot_output out = { .program = o->program, .folder = o->pictures, .svg = o->svg };
     json_t *record = record_begin(o);
     int epochs = o->epochs > 0 ? o->epochs : o->too_strong ? EPOCHS_TOO_STRONG : o->net == MLP ? EPOCHS_MLP : EPOCHS_DCGAN;
-    printf("%s: %s, %s loss%s; generator %lld parameters, discriminator %lld; %s from %s\n"
+    printf("%s: %s, %s loss%s%s; generator %lld parameters, discriminator %lld; %s from %s\n"
            "%d epochs, batches of %lld, Adam with rate %g, seed %lld, %d threads\n\n",
            o->program, nets[o->net], o->too_strong ? "minimax" : losses[o->loss], o->conditional ? ", conditional" : "",
+           own.spectral ? ", spectral normalisation" : "",
            (long long)nn_count_parameters(run.game.generator, false), (long long)nn_count_parameters(run.game.discriminator, false),
            own.clothes ? "clothes" : "digits", digits.folder, epochs, (long long)o->batch, o->lr, (long long)o->seed, ag_threads());
     good = good && ag_exit_status() == 0 && train(&run, o->from_saved ? 0 : epochs, loader, &out) &&
-           (run.course.epochs == 0 || results(&run, &out, record));
+           (run.course.epochs == 0 || results(&run, training, &digits, &out, record));
     good = (good ? record_write(o, record) : (json_decref(record), false));
     game_end(&run.game);
     nearest_close(&run.real);
     data_loader_free(loader);
+    data_set_free(training);
     digits_close(&digits);
     return good && ag_exit_status() == 0;
 }
@@ -275,6 +287,10 @@ static bool sensible(const struct options *o)
     }
     if (!labels && (o->label_smoothing > 0 || o->label_noise > 0)) {
         fprintf(stderr, "%s: --loss %s has no labels to smooth or to turn round (see --help)\n", o->program, losses[o->loss]);
+        return false;
+    }
+    if (own.clothes && own.pngs != NULL) {
+        fprintf(stderr, "%s: --clothes and --pngs both say what the real pictures are (see --help)\n", o->program);
         return false;
     }
     if (o->too_strong && o->loss != NON_SATURATING) {

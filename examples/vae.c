@@ -20,6 +20,7 @@
 
 #include "vae/vae.h"
 
+#include "common/critique.h"
 #include "common/evaluate.h"
 #include "common/files.h"
 #include "common/generative.h"
@@ -33,14 +34,17 @@ static const char *const nets[] = { "dense", "conv", NULL };
 /* What the options say that only this program has. */
 static struct {
     bool clothes;
+    const char *pngs; /* NULL: digits or clothes */
     int64_t from, to;
     const char *samples; /* NULL: none are written */
-    int64_t count;
-} own = { .from = -1, .to = -1, .count = 10000 };
+    int64_t count, judged;
+} own = { .from = -1, .to = -1, .count = 10000, .judged = -1 };
 
 static const struct own_option own_options[] = {
     { .name = "clothes", .kind = OWN_SWITCH, .value = &own.clothes, .same = true,
       .help = "Fashion-MNIST in place of digits: --data names its folder\n(default: the sample that comes with the source)" },
+    { .name = "pngs", .argument = "DIR", .kind = OWN_TEXT, .value = &own.pngs, .same = true, .help = DIGITS_PNGS_HELP },
+    CRITIQUE_OPTION(&own.judged),
     { .name = "from", .argument = "I", .kind = OWN_WHOLE, .value = &own.from, .low = 0, .high = 1e9,
       .help = "go from test picture I, the first is 0, …" },
     { .name = "to", .argument = "J", .kind = OWN_WHOLE, .value = &own.to, .low = 0, .high = 1e9,
@@ -63,11 +67,12 @@ static ag_tensor make(void *user, int64_t first, int64_t n)
     return vae_samples(m->vae, m->o, first, n);
 }
 
-static bool write_samples(struct vae *vae, const struct options *o)
+static bool write_and_judge(struct vae *vae, const struct options *o, data_set *training, data_set *test, json_t *record)
 {
     struct maker m = { vae, o };
     nn_eval(&vae->base);
-    bool good = own.samples == NULL || generative_write(o, own.samples, own.count, make, &m);
+    bool good = (own.samples == NULL || generative_write(o, own.samples, own.count, make, &m)) &&
+                critique_made_up(o, training, test, own.judged, make, &m, record);
     nn_train(&vae->base);
     return good;
 }
@@ -102,7 +107,7 @@ static bool run(const struct options *o)
 {
     ag_rng rng = ag_rng_seed((uint64_t)o->seed);
     struct digits digits;
-    if (!generative_open(&digits, o, own.clothes, &rng)) {
+    if (!generative_open(&digits, o, own.clothes, own.pngs, &rng)) {
         return false;
     }
     data_set *test_pictures = digits_test(&digits), *pictures = digits_take(&digits.train);
@@ -134,7 +139,8 @@ static bool run(const struct options *o)
         struct wishes wishes = { .clothes = own.clothes, .from = own.from, .to = own.to };
         results(vae, &course, record);
         good = (o->from_saved || cut_lesson(o, pictures, test, record)) &&
-               draw_all(vae, o, wishes, &course, test_pictures, &out) && write_samples(vae, o);
+               draw_all(vae, o, wishes, &course, test_pictures, &out) &&
+               write_and_judge(vae, o, pictures, test_pictures, record);
     }
     good = record_write(o, record) && good;
     nn_free(&vae->base);
@@ -169,6 +175,10 @@ int main(int argc, char **argv)
     }
     if (options.epochs > EPOCHS_MAX) {
         fprintf(stderr, "%s: --epochs must be at most %d (see --help)\n", options.program, EPOCHS_MAX);
+        return 2;
+    }
+    if (own.clothes && own.pngs != NULL) {
+        fprintf(stderr, "%s: --clothes and --pngs both say what the real pictures are (see --help)\n", options.program);
         return 2;
     }
     if ((own.from < 0) != (own.to < 0)) {

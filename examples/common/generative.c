@@ -44,9 +44,9 @@ static bool has_classes(data_set *set, int64_t *class)
     return false;
 }
 
-bool generative_open(struct digits *d, const struct options *o, bool clothes, ag_rng *rng)
+bool generative_open(struct digits *d, const struct options *o, bool clothes, const char *pngs, ag_rng *rng)
 {
-    if (!(clothes ? clothes_open(d, o, rng) : digits_open(d, o, rng))) {
+    if (!(clothes ? clothes_open(d, o, rng) : digits_open_pngs(d, o, pngs, rng))) {
         return false;
     }
     int64_t class = 0;

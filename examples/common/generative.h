@@ -16,9 +16,9 @@
 nn_module *half(int64_t in, int64_t out);
 nn_module *twice(int64_t in, int64_t out);
 
-/* Opens the digits, or Fashion-MNIST, as digits_open() does. A set of one class is refused: what is learned from it cannot be told
+/* Opens the digits, or Fashion-MNIST, as digits_open() does, or a folder of PNG files (NULL: none). A set of one class is refused: what is learned from it cannot be told
  * from a failure. False after an error, which has been printed. */
-bool generative_open(struct digits *d, const struct options *o, bool clothes, ag_rng *rng);
+bool generative_open(struct digits *d, const struct options *o, bool clothes, const char *pngs, ag_rng *rng);
 /* What the pictures of a class are called. */
 const char *generative_class(bool clothes, int64_t class);
 
