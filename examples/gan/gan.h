@@ -72,7 +72,7 @@ struct course {
     double value[MEASURES][EPOCHS_MAX];
     double variety[EPOCHS_MAX]; /* how different they are from one another, as a share of how different real ones are */
     double classes[EPOCHS_MAX]; /* how many classes they look like */
-    double sum[MEASURES], taken[MEASURES], real_variety, first_gradient;
+    double sum[MEASURES], taken[MEASURES], real_variety;
     int64_t steps;
 };
 ag_stateful course_stateful(struct course *c);

@@ -22,7 +22,6 @@ static void course_visit(void *object, ag_state_visitor *v)
     ag_state_array(v, "sum", self->sum, AG_FLOAT64, AG_SHAPE(MEASURES));
     ag_state_array(v, "taken", self->taken, AG_FLOAT64, AG_SHAPE(MEASURES));
     ag_state_double(v, "real_variety", &self->real_variety);
-    ag_state_double(v, "first_gradient", &self->first_gradient);
     ag_state_int64(v, "steps", &self->steps);
 }
 
@@ -34,9 +33,6 @@ ag_stateful course_stateful(struct course *c)
 
 void course_step(struct course *c, const double measured[MEASURES])
 {
-    if (c->steps == 0) {
-        c->first_gradient = measured[GRADIENT];
-    }
     c->steps++;
     for (int i = 0; i < MEASURES; i++) {
         c->sum[i] += isnan(measured[i]) ? 0 : measured[i];
@@ -122,11 +118,21 @@ static bool collapsed(const struct looks *looks, char text[256])
     return true;
 }
 
+/* The largest mean gradient in the generator of any epoch before the last. */
+static double best_gradient(const struct course *c)
+{
+    double best = 0;
+    for (int64_t e = 0; e + 1 < c->epochs; e++) {
+        best = fmax(best, c->value[GRADIENT][e]);
+    }
+    return best;
+}
+
 const char *diagnosis(const struct game *game, const struct course *c, const struct looks *looks, char text[256])
 {
     int64_t e = c->epochs - 1;
     bool tells_apart = c->value[REAL_RIGHT][e] > 0.98 && c->value[FAKE_RIGHT][e] > 0.98 && game->loss != WASSERSTEIN;
-    if (c->value[GRADIENT][e] < 0.02 * c->first_gradient) {
+    if (c->value[GRADIENT][e] < 0.02 * best_gradient(c)) {
         return "the generator's gradient has vanished: it is told that all is wrong, but not how to become better";
     }
     if (looks->variety < 0.35) {

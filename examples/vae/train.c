@@ -112,7 +112,7 @@ static bool add_frame(struct vae *vae, const struct options *o, int64_t epochs, 
     struct plot *p = plot_decoded(vae, o, title);
     nn_train(&vae->base);
     ag_end(&scope);
-    bool good = p != NULL && plot_animation_add(animation, p, 1);
+    bool good = p != NULL && plot_animation_add(animation, p, o->latent == 2 ? 0.6 : 1);
     plot_free(p);
     return good;
 }

@@ -323,7 +323,6 @@ static void seen_begin(struct seen *s)
     s->test = data_mnist(TESTS_EXAMPLES "/mnist_sample", "test");
     ck_assert(nearest_open(&s->real, s->train, 4000));
     s->course.epochs = 2;
-    s->course.first_gradient = 1;
     for (int e = 0; e < 2; e++) {
         s->course.value[REAL_RIGHT][e] = s->course.value[FAKE_RIGHT][e] = 0.8;
         s->course.value[GRADIENT][e] = 1;
