@@ -360,6 +360,8 @@ static inline ag_shape ag_value_shape_of(const ag_value *v)
 /* Lets a rule write into the gradient of output i in place, before it asks for it: true if nothing else can see it and it is
  * row-major or lies as the output does. Call before ag_sweep_grad(). */
 bool ag_sweep_own_grad(ag_sweep *s, int i, ag_array *grad);
+/* ag_sweep_matmul() with a transposed, without a view of it. */
+void ag_sweep_product(ag_sweep *s, int i, ag_tensor a, bool transposed, ag_tensor b);
 
 /* Notes that a block that is being checkpointed uses v. */
 void ag_watch_input(struct ag_watch *watch, ag_value *v);

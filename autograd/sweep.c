@@ -13,6 +13,7 @@
 
 #include "error_internal.h"
 #include "kernels/kernels.h"
+#include "kernels/reduce.h"
 #include "ops/ops.h"
 #include "platform.h"
 
@@ -316,6 +317,30 @@ static ag_tensor sum_to(ag_tensor g, ag_shape from, ag_shape shape)
     return extra > 0 ? ag_reshape(g, shape) : g;
 }
 
+/* The same straight into the gradient of input i; false if it cannot be written to. */
+static bool sum_into(ag_sweep *s, int i, ag_tensor g, ag_shape from, ag_shape shape)
+{
+    ag_array target;
+    bool accumulate, reduced[AG_MAX_DIMS];
+    if (!ag_sweep_target(s, i, &target, &accumulate)) {
+        return false;
+    }
+    if (accumulate) {
+        g = sum_to(g, from, shape);
+        if (!ag_is_nil(g)) {
+            ag_array_accumulate(target, ag_value_array(ag_peek(g)));
+        }
+        return true;
+    }
+    int extra = from.ndim - shape.ndim;
+    for (int d = 0; d < from.ndim; d++) {
+        reduced[d] = d < extra || (shape.size[d - extra] == 1 && from.size[d] != 1);
+    }
+    ag_array array = ag_value_array(ag_peek(g));
+    k_reduce(K_SUM, ag_threads(), &array, reduced, 1, target.data);
+    return true;
+}
+
 /* Keeps what a rule gives to an input back until the node's hooks have seen it. */
 static void collect(ag_sweep *s, int i, ag_value *g)
 {
@@ -347,6 +372,9 @@ void ag_sweep_add(ag_sweep *s, int i, ag_tensor g)
             char a[AG_SHAPE_TEXT], b[AG_SHAPE_TEXT];
             ag_sweep_fail(s, AG_ERROR_SHAPE, "the gradient of input %d has shape %s, the input %s", i,
                           ag_shape_format(from, a, sizeof(a)), ag_shape_format(shape, b, sizeof(b)));
+            return;
+        }
+        if (sum_into(s, i, g, from, shape)) {
             return;
         }
         g = sum_to(g, from, shape);
@@ -424,6 +452,11 @@ bool ag_sweep_target(ag_sweep *s, int i, ag_array *target, bool *accumulate)
 
 void ag_sweep_matmul(ag_sweep *s, int i, ag_tensor a, ag_tensor b)
 {
+    ag_sweep_product(s, i, a, false, b);
+}
+
+void ag_sweep_product(ag_sweep *s, int i, ag_tensor a, bool transposed, ag_tensor b)
+{
     if (!ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
         return;
     }
@@ -435,14 +468,15 @@ void ag_sweep_matmul(ag_sweep *s, int i, ag_tensor a, ag_tensor b)
     if (x == NULL || y == NULL) {
         return;
     }
-    bool fits = v->ndim == 2 && x->ndim == 2 && y->ndim == 2 && v->size[0] == x->size[0] && v->size[1] == y->size[1] &&
-                x->size[1] == y->size[0];
+    int row = transposed, column = !transposed; /* x's dimensions */
+    bool fits = v->ndim == 2 && x->ndim == 2 && y->ndim == 2 && v->size[0] == x->size[row] && v->size[1] == y->size[1] &&
+                x->size[column] == y->size[0];
     if (fits && ag_sweep_target(s, i, &target, &accumulate)) {
-        k_gemm(target.dtype, ag_threads(), v->size[0], v->size[1], x->size[1], ag_value_data(x), x->stride[0],
-               x->stride[1], ag_value_data(y), y->stride[0], y->stride[1], accumulate, target.data, v->size[1], 1);
+        k_gemm(target.dtype, ag_threads(), v->size[0], v->size[1], y->size[0], ag_value_data(x), x->stride[row],
+               x->stride[column], ag_value_data(y), y->stride[0], y->stride[1], accumulate, target.data, v->size[1], 1);
         return;
     }
-    ag_sweep_add(s, i, ag_matmul(a, b));
+    ag_sweep_add(s, i, ag_matmul(transposed ? ag_transpose(a, 0, 1) : a, b));
 }
 
 void ag_sweep_add_at(ag_sweep *s, int i, const int64_t *start, const int64_t *step, ag_tensor g)

@@ -38,7 +38,8 @@ AG_API ag_place ag_scope_where(void);
 AG_API bool ag_grad_enabled(void);
 
 /* A frame inside a scope: what was made in it and is not returned is let go at its end (backward keeps what it saved). A
- * module's forward is a frame; use one around a helper that makes many temporaries. */
+ * module's forward is a frame; use one around a helper that makes many temporaries, and around each step of a loop over time that is
+ * written with operations: an LSTM cell in a frame holds over 600 steps what PyTorch holds, without one three times as much. */
 typedef struct ag_frame {
     uint64_t serial;
     int64_t mark;

@@ -206,21 +206,22 @@ int64_t data_vocabulary_decode_at(ag_place where, const data_vocabulary *vocabul
         return -1;
     }
     if (n < 0 || text == NULL || (tokens == NULL && n > 0)) {
-        ag_error_raise(where, AG_ERROR_VALUE, "%s: %s", function, n < 0 ? "the number of tokens is negative" : "an argument is NULL");
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: %s", function,
+                       n < 0 ? "the number of tokens is negative" : "an argument is NULL");
         return -1;
     }
     int64_t used = 0;
     for (int64_t i = 0; i < n; i++) {
         if (tokens[i] < 0 || tokens[i] >= vocabulary->n) {
-            ag_error_raise(where, AG_ERROR_VALUE, "%s: token %" PRId64 " is %" PRId64 ", the vocabulary has 0 to %" PRId64, function,
-                           i, tokens[i], vocabulary->n - 1);
+            ag_error_raise(where, AG_ERROR_VALUE, "%s: token %" PRId64 " is %" PRId64 ", the vocabulary has 0 to %" PRId64,
+                           function, i, tokens[i], vocabulary->n - 1);
             return -1;
         }
         used += (int64_t)strlen(vocabulary->character[tokens[i]]);
     }
     if (used >= room) {
-        ag_error_raise(where, AG_ERROR_VALUE, "%s: the text has %" PRId64 " bytes and a 0, there is room for %" PRId64, function, used,
-                       room);
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: the text has %" PRId64 " bytes and a 0, there is room for %" PRId64,
+                       function, used, room);
         return -1;
     }
     char *end = text;

@@ -41,8 +41,8 @@ data_set *data_windows_at(ag_place where, int64_t n, const int64_t *tokens, int6
     }
     if (n <= length) {
         ag_error_raise(where, AG_ERROR_VALUE,
-                       "%s: %" PRId64 " tokens hold no window of %" PRId64 " and the token after it: %" PRId64 " are needed", function,
-                       n, length, length + 1);
+                       "%s: %" PRId64 " tokens hold no window of %" PRId64 " and the token after it: %" PRId64 " are needed",
+                       function, n, length, length + 1);
         return data_set_nil();
     }
     if (tokens == NULL) {

@@ -2,8 +2,8 @@
  * A network learns to write by guessing, character by character, how a text goes on.
  *
  * Nobody tells it what a letter is, a word or a sentence. It reads 64 characters of the Gospels at a time and says of each which is
- * likely to follow; what it is told is how surprised it was. A surprise has a size, in bits: the fewer bits a character, the better the
- * text is known. Then it writes: it guesses, takes its own guess for what it has read, and guesses again.
+ * likely to follow; what it is told is how surprised it was. A surprise has a size, in bits: the fewer bits a character, the better
+ * the text is known. Then it writes: it guesses, takes its own guess for what it has read, and guesses again.
  *
  * Two networks: an LSTM, which remembers (Hochreiter & Schmidhuber 1997), and a small GPT, which looks back (Radford et al. 2018).
  */
@@ -39,7 +39,8 @@ static double bits(double nats)
     return nats / log(2);
 }
 
-/* Bits a character, every 250 steps and at the end: of the training text since the last look, while the weights moved; of the last 5 %. */
+/* Bits a character, every 250 steps and at the end: of the training text since the last look, while the weights moved; of the
+ * last 5 %. */
 struct course {
     int64_t step, looks, counts[2], in_sum;
     double at[LOOKS], train[LOOKS], validation[LOOKS];
@@ -88,7 +89,8 @@ static bool look(struct net *net, data_loader *validation, const struct corpus *
     c->sum = 0;
     c->in_sum = 0;
     bool good = ag_exit_status() == 0 && write_line(net, corpus->letters, LINE, line);
-    printf("%5lld   %8.3f   %8.3f   %5.0f s   %s\n", (long long)c->step, c->train[i], c->validation[i], progress_clock() - begun, line);
+    printf("%5lld   %8.3f   %8.3f   %5.0f s   %s\n", (long long)c->step, c->train[i], c->validation[i], progress_clock() - begun,
+           line);
     fflush(stdout);
     return good;
 }
@@ -191,7 +193,8 @@ static bool run(const struct options *o, const char *path, struct wishes *wishes
                 train(net, o, &corpus, loader, &course);
     if (good && course.looks > 0) {
         int64_t last = course.looks - 1;
-        printf("\nlast 5 %%: %.3f bits a character after %lld steps (counting letters: %.3f, pairs of letters: %.3f); weights %016llx\n",
+        printf("\nlast 5 %%: %.3f bits a character after %lld steps (counting letters: %.3f, pairs of letters: %.3f); "
+               "weights %016llx\n",
                course.validation[last], (long long)course.at[last], letters, pairs, (unsigned long long)nn_hash(&net->base));
         json_object_set_new(record, "step", record_numbers(course.looks, course.at));
         json_object_set_new(record, "train_bits", record_numbers(course.looks, course.train));
@@ -212,10 +215,16 @@ int main(int argc, char **argv)
 {
     const char *path = NULL;
     struct wishes w = { .prompt = "And Jesus said", .temperature = NAN, .length = 300, .top_p = 1 };
+    int64_t steps = 0;
+    double rate = 0;
     const struct own_option own[] = {
         { .name = "data", .argument = "FILE", .kind = OWN_TEXT, .value = &path,
-          .help = "a text of your own, UTF-8, plain or .gz, such as the whole\nBible that examples/fetch_data.sh gets (default: the\n"
-                  "Gospels and the Acts, which come with the source)" },
+          .help = "a text of your own, UTF-8, plain or .gz, such as the whole\n"
+                  "Bible that examples/fetch_data.sh gets (default: the\nGospels and the Acts, which come with the source)" },
+        { .name = "steps", .argument = "N", .kind = OWN_WHOLE, .value = &steps, .low = 1, .high = STEPS_MAX,
+          .help = "optimizer steps (default 4000; of the GPT, whose steps take\nseven times as long, 1000)" },
+        { .name = "lr", .argument = "X", .kind = OWN_REAL, .value = &rate, .low = 1e-9, .high = 1e9, .same = true,
+          .help = "learning rate (default 0.004; of the GPT 0.002)" },
         { .name = "prompt", .argument = "TEXT", .kind = OWN_TEXT, .value = &w.prompt, .help = "what is gone on from (default @)" },
         { .name = "length", .argument = "N", .kind = OWN_WHOLE, .value = &w.length, .low = 1, .high = 1000000,
           .help = "characters to write (default @)" },
@@ -232,25 +241,19 @@ int main(int argc, char **argv)
     struct options options = {
         .program = "char_lm",
         .purpose = "Trains a network to guess the next character of a text, and lets it write.",
-        .accepts = OPTION_SEED | OPTION_THREADS | OPTION_STEPS | OPTION_BATCH | OPTION_LR | OPTION_JSON | OPTION_PICTURES |
-                   OPTION_SAVE | OPTION_NET | OPTION_FROM_SAVED,
+        .accepts = OPTION_SEED | OPTION_THREADS | OPTION_BATCH | OPTION_JSON | OPTION_PICTURES | OPTION_SAVE | OPTION_NET |
+                   OPTION_FROM_SAVED,
         .own = own,
-        .steps = 2000,
         .batch = 32,
-        .lr = 2e-3,
         .nets = nets,
     };
     int status = options_parse(&options, argc, argv);
     if (status >= 0) {
         return status;
     }
-    if (options.steps > STEPS_MAX) {
-        fprintf(stderr, "%s: --steps must be at most %d (see --help)\n", options.program, STEPS_MAX);
-        return 2;
-    }
     if (w.beam > 0 && (!isnan(w.temperature) || w.top_k > 0 || w.top_p < 1)) {
-        fprintf(stderr, "%s: --beam leaves nothing to chance: it goes with neither --temperature, --top-k nor --top-p (see --help)\n",
-                options.program);
+        fprintf(stderr, "%s: --beam leaves nothing to chance: it goes with neither --temperature, --top-k nor --top-p "
+                "(see --help)\n", options.program);
         return 2;
     }
     if (options.threads > 0) {
@@ -259,6 +262,9 @@ int main(int argc, char **argv)
     if (!report_possible(&options)) {
         return EXIT_FAILURE;
     }
+    bool lstm = options.net == NET_LSTM;
+    options.steps = steps > 0 ? (int)steps : lstm ? 4000 : 1000;
+    rate = options.lr = rate > 0 ? rate : lstm ? 4e-3 : 2e-3;
     w.seed = (uint64_t)options.seed;
     return saving_exit_status(run(&options, path, &w) && output_standard_flush(options.program));
 }

@@ -144,8 +144,8 @@ static bool continue_all(search *s)
     return true;
 }
 
-/* Of the ranked continuations, those that are followed and those that ended. At most one of each sequence ends, so that among 2 width
- * there are enough of the others. False after raising. */
+/* Of the ranked continuations, those that are followed and those that ended. At most one of each sequence ends, so that among 2
+ * width there are enough of the others. False after raising. */
 static bool choose(search *s)
 {
     const int64_t length = s->config->length, width = s->config->width;
@@ -232,8 +232,9 @@ static bool config_good(ag_place where, const nn_beam_config *c, const nn_token_
     } else if (c->width < 1) {
         ag_error_raise(where, AG_ERROR_VALUE, "%s: the width is %" PRId64 ", it must be 1 or more", function, c->width);
     } else if (c->count < 1 || c->count > c->width) {
-        ag_error_raise(where, AG_ERROR_VALUE, "%s: %" PRId64 " sequences are wanted; with a width of %" PRId64 " there can be 1 to %" PRId64,
-                       function, c->count, c->width, c->width);
+        ag_error_raise(where, AG_ERROR_VALUE,
+                       "%s: %" PRId64 " sequences are wanted; with a width of %" PRId64 " there can be 1 to %" PRId64, function,
+                       c->count, c->width, c->width);
     } else if (!(c->length_penalty >= 0) || isinf(c->length_penalty)) {
         ag_error_raise(where, AG_ERROR_VALUE, "%s: the length penalty is %g, it must be 0 or more and finite", function,
                        c->length_penalty);

@@ -40,24 +40,25 @@ typedef struct nn_sampling_config {
 } nn_sampling_config;
 AG_API nn_sampling_config nn_sampling_defaults(void);
 
-/* p = softmax(scores / temperature) over the tokens that are left, 0 for the others: scores (n,vocabulary) or (vocabulary), p of the
- * same shape and type, without a history. A score of -infinity is that of a token that cannot come. Errors: NaN or infinity among the
- * scores, a row without any token, a config that makes no sense. */
+/* p = softmax(scores / temperature) over the tokens that are left, 0 for the others: scores (n,vocabulary) or (vocabulary), p of
+ * the same shape and type, without a history. A score of -infinity is that of a token that cannot come. Errors: NaN or infinity
+ * among the scores, a row without any token, a config that makes no sense. */
 AG_API ag_tensor nn_sampling_probabilities_at(ag_place where, ag_tensor scores, nn_sampling_config config);
-/* A token for each row, drawn with those probabilities: int64 (n), or () of one row. One draw of rng a row, none if the temperature is
- * 0 (then rng may be NULL). */
+/* A token for each row, drawn with those probabilities: int64 (n), or () of one row. One draw of rng a row, none if the
+ * temperature is 0 (then rng may be NULL). */
 AG_API ag_tensor nn_sample_at(ag_place where, ag_tensor scores, nn_sampling_config config, ag_rng *rng);
 #define nn_sampling_probabilities(...) nn_sampling_probabilities_at(AG_HERE, __VA_ARGS__)
 #define nn_sample(...) nn_sample_at(AG_HERE, __VA_ARGS__)
 
 /* ---- a network as generation sees it -------------------------------------------------------------------------------------- */
 
-/* Name the fields: more may follow. The functions run in a scope of ag_begin_no_grad(), a new one for each token: what they keep for the
- * next must outlive it, as nn_rnn_state_keep(), nn_kv_cache and ag_keep() do. After an error they return what the operation gave. */
+/* Name the fields: more may follow. The functions run in a scope of ag_begin_no_grad(), a new one for each token: what they keep
+ * for the next must outlive it, as nn_rnn_state_keep(), nn_kv_cache and ag_keep() do. After an error they return what the
+ * operation gave. */
 typedef struct nn_token_model {
     size_t size; /* sizeof(nn_token_model) */
-    /* tokens int64 (n,t): what each of n sequences goes on with; the whole prompt at first, one token afterwards. Returns the scores of
-     * what may follow, float32 or float64 (n,vocabulary). */
+    /* tokens int64 (n,t): what each of n sequences goes on with; the whole prompt at first, one token afterwards. Returns the
+     * scores of what may follow, float32 or float64 (n,vocabulary). */
     ag_tensor (*next)(void *state, ag_tensor tokens);
     /* For beam search, else NULL: from now on there are m sequences, and number i goes on from what was from[i]; int64 (m). */
     void (*select)(void *state, ag_tensor from);
@@ -79,9 +80,9 @@ typedef struct nn_generation_config {
 } nn_generation_config;
 AG_API nn_generation_config nn_generation_defaults(void);
 
-/* Writes the new tokens to `tokens` (room for config.length; NULL: only `hear` gets them) and returns how many; -1 after an error. The
- * model's state is afterwards that of all but the last token. Errors: no prompt, a length below 1, scores of a wrong shape, whatever
- * nn_sample() refuses. */
+/* Writes the new tokens to `tokens` (room for config.length; NULL: only `hear` gets them) and returns how many; -1 after an
+ * error. The model's state is afterwards that of all but the last token. Errors: no prompt, a length below 1, scores of a wrong
+ * shape, whatever nn_sample() refuses. */
 AG_API int64_t nn_generate_at(ag_place where, const nn_token_model *model, nn_generation_config config, ag_rng *rng,
                               int64_t *tokens);
 #define nn_generate(...) nn_generate_at(AG_HERE, __VA_ARGS__)
@@ -114,12 +115,13 @@ typedef struct nn_beams {
     nn_beam *beam;
 } nn_beams;
 
-/* Beam search (Graves 2012, Sutskever et al. 2014). At each step all sequences are continued by all tokens; of these the `width` with
- * the highest probability are followed, equals in the order of the sequences, then of the tokens. One that ends is a result if it is
- * among the first `width`, and does not take the place of another. The search is over when no sequence that is followed can still become
- * one of the best, or at the limit, where those that have not ended are results, too. With a width of at least vocabulary^(length - 1)
- * nothing is left out. *beams is to be freed with nn_beams_free(), is {0} after an error; the model's state is of no use afterwards.
- * Errors: as nn_generate(), a model without `select`, a width, count or length_penalty that makes no sense. */
+/* Beam search (Graves 2012, Sutskever et al. 2014). At each step all sequences are continued by all tokens; of these the `width`
+ * with the highest probability are followed, equals in the order of the sequences, then of the tokens. One that ends is a result
+ * if it is among the first `width`, and does not take the place of another. The search is over when no sequence that is followed
+ * can still become one of the best, or at the limit, where those that have not ended are results, too. With a width of at least
+ * vocabulary^(length - 1) nothing is left out. *beams is to be freed with nn_beams_free(), is {0} after an error; the model's
+ * state is of no use afterwards. Errors: as nn_generate(), a model without `select`, a width, count or length_penalty that makes
+ * no sense. */
 AG_API ag_error nn_beam_search_at(ag_place where, const nn_token_model *model, nn_beam_config config, nn_beams *beams);
 #define nn_beam_search(...) nn_beam_search_at(AG_HERE, __VA_ARGS__)
 AG_API void nn_beams_free(nn_beams *beams); /* NULL and {0} are fine */

@@ -29,7 +29,8 @@ typedef struct nn_rnn_state {
 /* kept = s, detached, in memory that outlives scopes; kept starts as {0}. */
 AG_API void nn_rnn_state_keep_at(ag_place where, nn_rnn_state *kept, nn_rnn_state s);
 #define nn_rnn_state_keep(...) nn_rnn_state_keep_at(AG_HERE, __VA_ARGS__)
-/* Sequence i of the batch becomes what was sequence from[i]; int64 (m), 0 or more, in any order: for beam search. kept as above, or {0}. */
+/* Sequence i of the batch becomes what was sequence from[i]; int64 (m), 0 or more, in any order: for beam search. kept as above,
+ * or {0}. */
 AG_API void nn_rnn_state_select_at(ag_place where, nn_rnn_state *kept, ag_tensor from);
 #define nn_rnn_state_select(...) nn_rnn_state_select_at(AG_HERE, __VA_ARGS__)
 AG_API void nn_rnn_state_drop(nn_rnn_state *kept); /* ends the life of a kept state; {0} afterwards */
@@ -76,7 +77,8 @@ typedef struct nn_packed {
 
 /* x (steps,batch,…), or (batch,steps,…) if batch_first; lengths int64 (batch), each from 1 to steps, in any order. */
 AG_API nn_packed nn_pack_padded_at(ag_place where, ag_tensor x, ag_tensor lengths, bool batch_first);
-/* The way back: (longest,batch,…) or (batch,longest,…), with `padding` behind the ends. lengths (NULL: not wanted): int64 (batch). */
+/* The way back: (longest,batch,…) or (batch,longest,…), with `padding` behind the ends. lengths (NULL: not wanted): int64
+ * (batch). */
 AG_API ag_tensor nn_pad_packed_at(ag_place where, nn_packed packed, bool batch_first, double padding, ag_tensor *lengths);
 /* nn_rnn_forward() on packed sequences; states are in the order of the sequences as they were given. */
 AG_API nn_packed nn_rnn_forward_packed_at(ag_place where, nn_module *m, nn_packed x, nn_rnn_state *state);

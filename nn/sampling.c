@@ -1,6 +1,6 @@
 /*
- * The next token out of scores: temperature, the k best, the nucleus, and the draw. Numbers in float64, whatever the scores are. Knows
- * no network.
+ * The next token out of scores: temperature, the k best, the nucleus, and the draw. Numbers in float64, whatever the scores are.
+ * Knows no network.
  */
 #include <inttypes.h>
 #include <math.h>

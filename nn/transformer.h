@@ -25,9 +25,9 @@ AG_API nn_embedding_config nn_embedding_defaults(int64_t count, int64_t width);
 AG_API nn_module *nn_embedding(int64_t count, int64_t width);
 AG_API nn_module *nn_embedding_with(nn_embedding_config config);
 
-/* y = x + p[0..steps-1]     x (…,steps,width), steps <= longest   p (longest,width).
- * Learned: p is the parameter "weight", normal with mean 0 and deviation 0.02 (Radford et al. 2018). Sinusoidal: p is the buffer "pe",
- * p[t][2i] = sin(t / 10000^(2i / width)), p[t][2i + 1] = cos of the same (Vaswani et al. 2017). */
+/* y = x + p[0..steps-1]     x (…,steps,width), steps <= longest   p (longest,width). Learned: p is the parameter "weight",
+ * normal with mean 0 and deviation 0.02 (Radford et al. 2018). Sinusoidal: p is the buffer "pe", p[t][2i] = sin(t / 10000^(2i /
+ * width)), p[t][2i + 1] = cos of the same (Vaswani et al. 2017). */
 AG_API nn_module *nn_position_learned(int64_t longest, int64_t width);
 AG_API nn_module *nn_position_sinusoidal(int64_t longest, int64_t width);
 /* The same for steps that begin at position `first`, as in generation with a cache. */

@@ -3,13 +3,19 @@
  * other; sums run in LANES lanes of T and are added up in double, so that every order is fixed.
  */
 
+/* In double, halves upon halves: one after the other each sum would wait for the one before. */
 static AG_ALWAYS_INLINE double NAME(lanes_sum)(const T *lane)
 {
-    double sum = 0;
-    for (int j = 0; j < LANES; j++) {
-        sum += (double)lane[j];
+    double sum[LANES / 2];
+    for (int j = 0; j < LANES / 2; j++) {
+        sum[j] = (double)lane[j] + (double)lane[j + LANES / 2];
     }
-    return sum;
+    for (int width = LANES / 4; width > 0; width /= 2) {
+        for (int j = 0; j < width; j++) {
+            sum[j] += sum[j + width];
+        }
+    }
+    return sum[0];
 }
 
 /* The mean of a row, and the mean of (x - center)^2, with the mean, or 0 if it is not to be subtracted, as center. What

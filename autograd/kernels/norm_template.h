@@ -83,13 +83,19 @@ AG_MULTIVERSION static void NAME(rows_input)(int64_t rows, int64_t c, const T *r
 
 /* ---- channels first: planes of l elements ---------------------------------------------------------------------------------- */
 
+/* In double, halves upon halves: one after the other each sum would wait for the one before. */
 static AG_ALWAYS_INLINE double NAME(lanes_sum)(const T *lane)
 {
-    double sum = 0;
-    for (int j = 0; j < LANES; j++) {
-        sum += (double)lane[j];
+    double sum[LANES / 2];
+    for (int j = 0; j < LANES / 2; j++) {
+        sum[j] = (double)lane[j] + (double)lane[j + LANES / 2];
     }
-    return sum;
+    for (int width = LANES / 4; width > 0; width /= 2) {
+        for (int j = 0; j < width; j++) {
+            sum[j] += sum[j + width];
+        }
+    }
+    return sum[0];
 }
 
 AG_MULTIVERSION static void NAME(plane_stats)(int64_t l, const T *x, double *mean, double *m2)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "autograd/autograd.h"
+#include "autograd/internal.h"
 #include "autograd/kernels/kernels.h"
 #include "autograd/ops/common.h"
 #include "autograd/samples.h"
@@ -430,7 +431,7 @@ static void linear_backward(ag_sweep *s)
         if (x_shape.ndim != 2) {
             x = stacked_rows(x, x_shape);
         }
-        ag_sweep_matmul(s, 1, ag_transpose(rows, 0, 1), x);
+        ag_sweep_product(s, 1, rows, true, x);
     }
     if (ag_sweep_wants(s, 2)) {
         ag_sweep_add(s, 2, rows);

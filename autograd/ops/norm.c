@@ -21,7 +21,7 @@ ag_batch_norm_config ag_batch_norm_defaults(void)
 
 /* Shorter planes of images are better rows with channels last, although they have to be copied: what follows a norm of images is
  * mostly a convolution, which would do that otherwise. */
-enum { SHORT_PLANE = 256 };
+enum { SHORT_PLANE = 64 };
 
 /* How x lies for the kernels, and y always: as x does if channels are last, else row-major unless planes are short. */
 static k_norm geometry(const ag_array *x)

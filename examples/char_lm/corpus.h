@@ -17,13 +17,13 @@ struct corpus {
     data_set *validation; /* windows side by side */
 };
 
-/* path NULL: the text that comes with the source, which may lie beside `place`, the program's path. False after an error, which has been
- * printed or raised. */
+/* path NULL: the text that comes with the source, which may lie beside `place`, the program's path. False after an error, which
+ * has been printed or raised. */
 bool corpus_open(struct corpus *c, const char *program, const char *place, const char *path, int64_t window);
 void corpus_close(struct corpus *c);
 
-/* Bits a character of the last 5 % if each is guessed from how often it stands in the others, and from how often it stands behind the
- * one before it (one is added to every count): what a network must do better. */
+/* Bits a character of the last 5 % if each is guessed from how often it stands in the others, and from how often it stands
+ * behind the one before it (one is added to every count): what a network must do better. */
 void corpus_counted(const struct corpus *c, double *letters, double *pairs);
 
 #endif

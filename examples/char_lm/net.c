@@ -1,6 +1,6 @@
 /*
- * The networks. The LSTM has read everything before, and remembers what fits into 2 x 128 numbers. The GPT looks back at the last 64
- * characters, at each of them as closely as it likes.
+ * The networks. The LSTM has read everything before, and remembers what fits into 2 x 128 numbers. The GPT looks back at the last
+ * 64 characters, at each of them as closely as it likes.
  */
 #include "net.h"
 
@@ -103,8 +103,8 @@ static void lstm_select(void *object, ag_tensor from)
     nn_rnn_state_select(&m->state, from);
 }
 
-/* The last tokens of each row, behind those that are held. When the window is full only its younger half stays, and is read anew: tokens
- * stand in other places then, so that nothing that was computed of them holds. Returns how many are to be read. */
+/* The last tokens of each row, behind those that are held. When the window is full only its younger half stays, and is read
+ * anew: tokens stand in other places then, so that nothing that was computed of them holds. Returns how many are to be read. */
 static int64_t append(struct memory *m, ag_tensor tokens)
 {
     int64_t rows = ag_size(tokens, 0), fresh = ag_size(tokens, 1), all = m->held + fresh, read = fresh;

@@ -119,7 +119,7 @@ static const struct entry entries[] = {
       "go on where the run in --save was; the result is the same\n"
       "as if it had not been stopped, bit for bit" },
     { KEY_FROM_SAVED, OPTION_FROM_SAVED, "from-saved", NULL,
-      "do not train: make the pictures with what --save holds" },
+      "do not train: take the networks that --save holds" },
     { KEY_DOT, OPTION_DOT, "dot", "FILE", "write the first step's tape as a Graphviz drawing" },
     { KEY_HTML, OPTION_HTML, "html", "FILE", "write the tape as a page for a browser" },
     { KEY_GRAPH, OPTION_GRAPH, "graph", "NAME", "the tape: @" },

@@ -104,7 +104,8 @@ START_TEST(a_corpus_that_is_missing_empty_or_cut_is_refused)
     refuse(packed, n, "the text is empty (");
     n = test_gzip(MIXED, sizeof MIXED - 1, packed, sizeof packed);
     char cut[128];
-    snprintf(cut, sizeof cut, "truncated: the compressed data ends in the middle, at byte %zu of the file; 13 bytes decompressed (", n - 3);
+    snprintf(cut, sizeof cut, "truncated: the compressed data ends in the middle, at byte %zu of the file; 13 bytes "
+             "decompressed (", n - 3);
     refuse(packed, n - 3, cut);
     packed[n - 6] ^= 1;
     refuse(packed, n, "corrupt gzip data before byte");

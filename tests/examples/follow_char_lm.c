@@ -1,11 +1,11 @@
 /*
- * Trains a network of char_lm and leaves behind what another framework needs to train the same: first weights, batches, the text that
- * judges. follow_char_lm.py does, and compares.
+ * Trains a network of char_lm and leaves behind what another framework needs to train the same: first weights, batches, the text
+ * that judges. follow_char_lm.py does, and compares.
  *
  *     follow_char_lm lstm|gpt STEPS RATE FOLDER
  *
- * In FOLDER, which must exist: first.safetensors, batches.bin (STEPS x 32 x 65 bytes, a token each: a window and the token behind it),
- * judge.bin (windows x 65), losses.txt (nats a character: each step's, and a last line with that of the last 5 % of the text).
+ * In FOLDER, which must exist: first.safetensors, batches.bin (STEPS x 32 x 65 bytes, a token each: a window and the token behind
+ * it), judge.bin (windows x 65), losses.txt (nats a character: each step's, and a last line with that of the last 5 % of the text).
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * Generation: probabilities, beams and exhaustive search against golden/generation.txt; draws by their frequencies; networks with states
- * and with caches against the same networks that read everything anew for every token.
+ * Generation: probabilities, beams and exhaustive search against golden/generation.txt; draws by their frequencies; networks with
+ * states and with caches against the same networks that read everything anew for every token.
  */
 #include "common.h"
 
@@ -55,7 +55,8 @@ START_TEST(probabilities_are_pytorchs)
             for (int64_t i = 0; i < n; i++) {
                 narrow[i] = (float)scores[i];
             }
-            ag_tensor x = ag_from(AG_SHAPE(rows, vocabulary), wide ? AG_FLOAT64 : AG_FLOAT32, wide ? (void *)scores : (void *)narrow);
+            ag_tensor x = ag_from(AG_SHAPE(rows, vocabulary), wide ? AG_FLOAT64 : AG_FLOAT32,
+                                  wide ? (void *)scores : (void *)narrow);
             ag_tensor y = nn_sampling_probabilities(x, sampling(temperature, k, p));
             ck_no_error();
             ck_assert(ag_dtype_of(y) == ag_dtype_of(x) && ag_shape_equal(ag_shape_of(y), ag_shape_of(x)));
@@ -63,7 +64,8 @@ START_TEST(probabilities_are_pytorchs)
             for (int64_t i = 0; i < n; i++) {
                 /* What float32 cannot hold of a score counts 1 / temperature times. */
                 double allowed = wide ? 1e-12 : temperature < 0.01 ? 1 : 3e-6 / fmin(temperature, 1);
-                ck_assert_msg(fabs(got[i] - expected[i]) <= allowed, "temperature %g, k %lld, p %g, %lld kinds: %lld is %.17g, not %.17g",
+                ck_assert_msg(fabs(got[i] - expected[i]) <= allowed, "temperature %g, k %lld, p %g, %lld kinds: "
+                              "%lld is %.17g, not %.17g",
                               temperature, k, p, vocabulary, (long long)i, got[i], expected[i]);
                 ck_assert(!wide || (got[i] == 0) == (expected[i] == 0));
             }
@@ -147,7 +149,8 @@ START_TEST(scores_and_configs_that_make_no_sense_are_refused)
     ag_rng rng = ag_rng_seed(1);
     ag_scope scope = { 0 };
     ag_begin(&scope);
-    const float good[] = { 0, 1, 2, 0, 1, 2 }, nan[] = { 0, 1, 2, 0, NAN, 2 }, inf[] = { 0, INFINITY }, none[] = { -INFINITY, -INFINITY };
+    const float good[] = { 0, 1, 2, 0, 1, 2 }, nan[] = { 0, 1, 2, 0, NAN, 2 }, inf[] = { 0, INFINITY },
+                none[] = { -INFINITY, -INFINITY };
     ag_tensor x = ag_from(AG_SHAPE(2, 3), AG_FLOAT32, good);
     nn_sample(x, sampling(-0.1, 0, 1), &rng);
     ck_error(AG_ERROR_VALUE, "nn_sample: the temperature is -0.1, it must be 0 or more and finite (");
@@ -270,8 +273,8 @@ START_TEST(beams_are_those_of_plain_and_exhaustive_search)
         }
         long long seed, vocabulary, stop, length, width, count, found;
         double alpha;
-        ck_assert_int_eq(fscanf(f, "%31s %lld %lld %lld %lld %lld %lld %lf %lld", name, &seed, &vocabulary, &stop, &length, &width, &count,
-                                &alpha, &found), 9);
+        ck_assert_int_eq(fscanf(f, "%31s %lld %lld %lld %lld %lld %lld %lf %lld", name, &seed, &vocabulary, &stop, &length, &width,
+                                &count, &alpha, &found), 9);
         nn_token_model model = table_model(&t, (uint32_t)seed, vocabulary);
         nn_beam_config c = nn_beam_defaults();
         nn_beams beams;
@@ -295,8 +298,8 @@ START_TEST(beams_are_those_of_plain_and_exhaustive_search)
             for (int64_t k = 0; k < b->length; k++) {
                 long long token;
                 ck_assert_int_eq(fscanf(f, "%lld", &token), 1);
-                ck_assert_msg(b->tokens[k] == token, "%s %lld, width %lld, alpha %g: token %lld of sequence %lld", name, seed, width, alpha,
-                              (long long)k, (long long)i);
+                ck_assert_msg(b->tokens[k] == token, "%s %lld, width %lld, alpha %g: token %lld of sequence %lld", name, seed,
+                              width, alpha, (long long)k, (long long)i);
             }
             int next = fgetc(f);
             ck_assert_msg(next == '\n' || next == EOF, "%s %lld: sequence %lld is too short", name, seed, (long long)i);
@@ -532,8 +535,8 @@ static void writer_free(struct writer *w)
     nn_free(w->out);
 }
 
-/* Logarithms of the probabilities of all next tokens of a whole sequence, read at once: (n,VOCABULARY). Ten times as far apart as the
- * network says, so that beams differ. */
+/* Logarithms of the probabilities of all next tokens of a whole sequence, read at once: (n,VOCABULARY). Ten times as far apart
+ * as the network says, so that beams differ. */
 static ag_tensor whole(struct writer *w, ag_tensor x)
 {
     const nn_attention_options causal = { .causal = true };
