@@ -40,14 +40,12 @@ struct critique_bench;
 
 /* Reads all training and all test pictures (borrowed sets, as digits_open() makes them), and the critic from `weights` (NULL: that
  * of examples/judge which reads more of the test pictures). The test pictures are what is compared with. NULL after an error, which
- * has been printed. */
+ * has been printed; a critic that reads less than half of the test pictures right is one. */
 struct critique_bench *critique_open(const struct options *o, const char *weights, data_set *training, data_set *test);
 /* NULL is fine. */
 void critique_close(struct critique_bench *bench);
 /* The share of the test pictures whose class the critic says right. */
 double critique_accuracy(const struct critique_bench *bench);
-/* Whether that is at least half: else the critic has learned other pictures, and what it says of these means nothing. */
-bool critique_understands(const struct critique_bench *bench);
 
 /* Judges n pictures, 28 rows of 28 pixels each, from 0 (paper) to 1 (ink). False after an error, which has been printed: fewer than
  * two pictures, pixels that are not finite or not from 0 to 1 (a hundredth beyond is forgiven, and cut off). */
@@ -61,16 +59,10 @@ bool critique_print(struct critique_bench *bench, const struct critique *found);
 json_t *critique_record(const struct critique *found);
 
 /* All of it at the end of a program that makes pictures up: judges n of them by real ones, prints, and adds "judgement" to `record`.
- * `make` gives n pictures, (n,1,28,28) from 0 (paper) to 1 (ink), of which `first` were made before; it is called under no_grad. n
- * below 0: as many as there are test pictures, at most 1000; n 0: nothing happens. If no critic understands the real pictures, that is
- * said, and nothing else happens. False after an error, which has been printed. */
+ * `make` gives n pictures, (n,1,28,28) from 0 (paper) to 1 (ink), of which `first` were made before; it is called under no_grad. n 0:
+ * nothing happens. False after an error, which has been printed. */
 bool critique_made_up(const struct options *o, data_set *training, data_set *test, int64_t n,
                       ag_tensor (*make)(void *user, int64_t first, int64_t n), void *user, json_t *record);
-
-/* For the option of such a program: --judge N, -1 if it is not given. */
-#define CRITIQUE_OPTION(number)                                                                                          \
-    { .name = "judge", .argument = "N", .kind = OWN_WHOLE, .value = (number), .low = 0, .high = 1000000,                 \
-      .help = "judge N made-up pictures by number, 0: none (default: as\nmany as there are test pictures, at most 1000)" }
 
 /* ---- the measures, on plain numbers -------------------------------------------------------------------------------------- */
 

@@ -31,6 +31,8 @@ struct game {
     double label_smoothing, label_noise;
     double lr;
     nn_module *generator, *discriminator;
+    nn_module *average; /* of the generator's weights over the last steps: it paints what is shown, more steadily */
+    int64_t learned;    /* steps of the generator */
     optim *g_opt, *d_opt;
     ag_rng rng; /* which labels are turned round */
 };
@@ -38,8 +40,12 @@ struct game {
 /* Makes networks and optimizers, of float32, or of float64 for those who check. */
 void game_begin(struct game *game, ag_rng *rng, ag_dtype dtype);
 void game_end(struct game *game);
+/* Takes the generator's weights into the average; to be called after each of its steps. */
+void game_average(struct game *game);
+/* Makes the average ready to be looked at, at the end of an epoch. */
+void game_settle(struct game *game, uint64_t seed);
 /* (n, latent) random numbers -> (n,1,28,28) pictures, from -1 (paper) to 1 (ink). labels (n), not looked at without --conditional. */
-ag_tensor generate(const struct game *game, ag_tensor noise, ag_tensor labels);
+ag_tensor generate(const struct game *game, nn_module *generator, ag_tensor noise, ag_tensor labels);
 /* (n,1,28,28) -> (n,1): high for real. */
 ag_tensor score(const struct game *game, ag_tensor pictures, ag_tensor labels);
 

@@ -111,7 +111,8 @@ static bool collapsed(const struct looks *looks, char text[256])
     if (n > (DIGIT_CLASSES - looks->missing) / 3 || looks->distance > 1.2) {
         return false;
     }
-    size_t used = (size_t)snprintf(text, 256, "the generator has collapsed to a few classes: %.0f %% of its pictures look like", 100 * sum);
+    size_t used = (size_t)snprintf(text, 256, "the generator has collapsed to a few classes: %.0f %% of its pictures look like",
+                                   100 * sum);
     for (int i = 0; i < n; i++) {
         used += (size_t)snprintf(text + used, 256 - used, "%s %d", i > 0 ? "," : "", classes[i]);
     }

@@ -2,7 +2,7 @@
 # Runs the programs that make pictures up for a moment on a few digits, and looks whether what each of them claims can be seen in
 # what it prints.
 #
-#     test_generative.sh FOLDER-OF-THE-PROGRAMS FOLDER-OF-THE-SAMPLE
+#     test_generative.sh FOLDER-OF-THE-PROGRAMS FOLDER-OF-THE-SAMPLE png_digits
 #
 # The programs for awk stand in single quotes: the dollars in them are awk's.
 # shellcheck disable=SC2016
@@ -10,6 +10,7 @@ set -euo pipefail
 
 programs=$(cd -- "$1" && pwd)
 sample=$(cd -- "$2" && pwd)
+png_digits=$(realpath -- "$3")
 helpers=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/helpers.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -135,6 +136,11 @@ if thorough; then
 else
     expect 0 "minimax loss" "$gan" --data few --net mlp --too-strong --epochs 1 --no-pictures
 fi
+# Digits made to order: what the nearest real digit says they are is what was ordered, of which chance would have a tenth.
+if thorough; then
+    expect 0 "made to order" "$gan" --data digits --net mlp --conditional --lr 1e-3 --epochs 25 --no-pictures --judge 0
+    holds "digits look as they were ordered" output '/^made to order/ { share = $4 } END { exit !(share >= 40) }'
+fi
 expect 0 "clothes from" "$gan" --clothes --net mlp --epochs 1 --no-pictures
 expect 1 "sevens: all 320 training pictures are of class 7 (7)" "$gan" --data sevens --no-pictures
 expect 1 "became" "$gan" --data few --net mlp --lr 1e10 --epochs 2 --no-pictures --save lost --save-every 1
@@ -144,5 +150,18 @@ expect 2 "--loss hinge has no labels" "$gan" --loss hinge --label-noise 0.1
 expect 2 "--too-strong" "$gan" --loss hinge --too-strong
 expect 2 "--loss needs non-saturating, least-squares, hinge or wasserstein, got 'best'" "$gan" --loss best
 expect 2 "--label-noise needs a number from 0 to 0.5, got '0.7'" "$gan" --label-noise 0.7
+
+# ---- PNG files ---------------------------------------------------------------------------------------------------------------
+
+"$png_digits" digits pngs 300
+expect 0 "vae: 270 pictures from pngs" "$vae" --pngs pngs --epochs 1 --no-pictures
+expect 0 "pictures from pngs" "$gan" --pngs pngs --net mlp --epochs 1 --no-pictures
+# One class is all there is, and nobody asks for a class.
+expect 0 "pictures from pngs/7" "$vae" --pngs pngs/7 --batch 8 --epochs 1 --no-pictures
+expect 1 "training pictures are of class 0" "$gan" --pngs pngs/7 --conditional --no-pictures
+damaged=(pngs/3/*.png)
+head -c 100 "${damaged[0]}" >damaged && mv damaged "${damaged[0]}"
+expect 1 "${damaged[0]}: the data is damaged or ends too early" "$gan" --pngs pngs --net mlp --epochs 1 --no-pictures
+expect 2 "--pngs names the pictures, and --clothes others" "$vae" --pngs pngs --clothes
 
 tally

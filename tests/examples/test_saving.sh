@@ -116,7 +116,7 @@ goes_on xor --steps 2000
 goes_on custom_module "${digits[@]}" --steps 300
 goes_on linear_regression --no-pictures --parts 1 --lr 0.02
 goes_on house_prices --no-pictures --parts 1 --epochs 8
-goes_on forecast --no-pictures --net gru --seeds 1 --epochs 5
+goes_on forecast --no-pictures --net dense --seeds 1 --epochs 8
 for _ in {1..60}; do printf 'In the beginning was the Word, and the Word was with God.\n'; done >text.txt
 goes_on char_lm --data text.txt --no-pictures --steps 200 --batch 4 --prompt In --length 20
 goes_on logistic_regression --no-pictures --parts 1,2 --epochs 4

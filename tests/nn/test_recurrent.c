@@ -297,6 +297,72 @@ START_TEST(a_loop_of_cells_over_600_steps_holds_what_it_must)
 }
 END_TEST
 
+/* The loss of a batch of sequences of tokens that are guessed one after the other, as a sum over the steps. */
+static ag_tensor guess(nn_module *embed, nn_module *gru, nn_module *out, ag_tensor x, ag_tensor y, ag_tensor lengths)
+{
+    nn_packed steps = nn_pack_padded(x, lengths, true), targets = nn_pack_padded(y, lengths, true);
+    steps.data = nn_forward(embed, steps.data);
+    ag_tensor scores = nn_forward(out, nn_rnn_forward_packed(gru, steps, NULL).data);
+    return ag_cross_entropy_with(scores, targets.data, AG_REDUCE_SUM);
+}
+
+START_TEST(training_on_a_packed_batch_is_training_on_each_sequence)
+{
+    enum { BATCH = 4, LONGEST = 6, TOKENS = 7 };
+    static const int64_t lengths[BATCH] = { 3, 6, 1, 5 };
+    nn_rnn_config c = nn_rnn_defaults(3, 5);
+    c.layers = 2;
+    c.batch_first = true;
+    nn_module *embed = made(nn_embedding(TOKENS, 3), AG_FLOAT64), *gru = made(nn_gru_with(c), AG_FLOAT64);
+    nn_module *out = made(nn_linear(5, TOKENS), AG_FLOAT64), *const all[] = { embed, gru, out };
+    int64_t x[BATCH][LONGEST] = { { 0 } }, y[BATCH][LONGEST] = { { 0 } };
+    for (int n = 0; n < BATCH; n++) {
+        for (int t = 0; t < lengths[n]; t++) {
+            x[n][t] = (5 * n + 3 * t + n * t) % TOKENS;
+            y[n][t] = (2 * n + 5 * t + 1) % TOKENS;
+        }
+    }
+    ag_scope scope = {0};
+    ag_begin(&scope);
+    ag_tensor once = guess(embed, gru, out, ag_from(AG_SHAPE(BATCH, LONGEST), AG_INT64, x),
+                           ag_from(AG_SHAPE(BATCH, LONGEST), AG_INT64, y), ag_from(AG_SHAPE(BATCH), AG_INT64, lengths));
+    ag_backward(once);
+    ag_tensor packed[32], loss = ag_scalar(0, AG_FLOAT64);
+    int count = 0;
+    for (int m = 0; m < 3; m++) {
+        ag_list *parameters = nn_parameters(all[m]);
+        for (int64_t i = 0; i < ag_list_count(parameters); i++) {
+            packed[count++] = ag_add_scalar(ag_grad_of(ag_list_tensor(parameters, i)), 0);
+            ag_zero_grad(ag_list_tensor(parameters, i));
+        }
+        ag_list_free(parameters);
+    }
+    /* One after the other, without packing: gradients add up. */
+    for (int n = 0; n < BATCH; n++) {
+        ag_tensor alone = ag_from(AG_SHAPE(1, lengths[n]), AG_INT64, x[n]), targets = ag_from(AG_SHAPE(lengths[n]), AG_INT64, y[n]);
+        ag_tensor h = ag_squeeze(nn_rnn_forward(gru, nn_forward(embed, alone), NULL), 0);
+        ag_tensor one = ag_cross_entropy_with(nn_forward(out, h), targets, AG_REDUCE_SUM);
+        ag_backward(one);
+        loss = ag_add(loss, one);
+    }
+    ck_no_error();
+    ck_assert_double_eq_tol(ag_item(once), ag_item(loss), 1e-12);
+    count = 0;
+    for (int m = 0; m < 3; m++) {
+        ag_list *parameters = nn_parameters(all[m]);
+        for (int64_t i = 0; i < ag_list_count(parameters); i++) {
+            ag_tensor g = ag_grad_of(ag_list_tensor(parameters, i));
+            assert_same(packed[count++], g, 1e-13);
+            ck_assert(ag_item(ag_sum(ag_abs(g))) > 1e-3);
+        }
+        ag_list_free(parameters);
+        nn_free(all[m]);
+    }
+    ck_assert_int_eq(count, 11);
+    ag_end(&scope);
+}
+END_TEST
+
 /* ---- mistakes ------------------------------------------------------------------------------------------------------------ */
 
 START_TEST(mistakes_are_named)
@@ -378,6 +444,7 @@ int main(void)
     tcase_add_test(t, dropout_lies_between_layers_in_training_alone);
     tcase_add_test(t, weights_start_within_the_root_of_the_hidden_size);
     tcase_add_test(t, packing_and_padding_again_gives_back_what_was_there);
+    tcase_add_test(t, training_on_a_packed_batch_is_training_on_each_sequence);
     tcase_add_test(t, carried_states_do_not_make_memory_grow);
     tcase_add_test(t, a_loop_of_cells_over_600_steps_holds_what_it_must);
     tcase_add_test(t, mistakes_are_named);
