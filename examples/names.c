@@ -182,7 +182,7 @@ static bool draw_course(const struct course *c, double pairs, struct plot_output
     panel->width = 560;
     plot_line(panel, "names to learn from", c->epochs, x, c->train)->dashed = true;
     plot_line(panel, "names held out", c->epochs, x, c->held_out)->points = true;
-    plot_mark(panel, "counting pairs of letters", NAN, pairs);
+    plot_mark(panel, "pairs counted", NAN, pairs);
     plot_mark(panel, "kept", (double)c->best + 1, NAN);
     bool good = plot_save(out, p, "learning-curve");
     plot_free(p);
