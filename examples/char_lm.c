@@ -222,7 +222,7 @@ int main(int argc, char **argv)
           .help = "a text of your own, UTF-8, plain or .gz, such as the whole\n"
                   "Bible that examples/fetch_data.sh gets (default: the\nGospels and the Acts, which come with the source)" },
         { .name = "steps", .argument = "N", .kind = OWN_WHOLE, .value = &steps, .low = 1, .high = STEPS_MAX,
-          .help = "optimizer steps (default 4000; of the GPT, whose steps take\nseven times as long, 1000)" },
+          .help = "optimizer steps (default 4000; of the GPT, whose steps take\nnine times as long, 1000)" },
         { .name = "lr", .argument = "X", .kind = OWN_REAL, .value = &rate, .low = 1e-9, .high = 1e9, .same = true,
           .help = "learning rate (default 0.004; of the GPT 0.002)" },
         { .name = "prompt", .argument = "TEXT", .kind = OWN_TEXT, .value = &w.prompt, .help = "what is gone on from (default @)" },
