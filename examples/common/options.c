@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <wengert/wengert.h>
+
 enum { EXIT_USAGE = 2, GO_ON = -1 };
 
 /* What getopt_long returns: above every character, so that no short option is ever accepted by
@@ -680,5 +682,8 @@ int options_parse(struct options *o, int argc, char **argv)
         return EXIT_USAGE;
     }
     o->resume = o->resume || o->from_saved;
+    if (ag_machine_remedy() != NULL) {
+        fprintf(stderr, "%s: %s\n", o->program, ag_machine_remedy());
+    }
     return GO_ON;
 }
