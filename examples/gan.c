@@ -36,7 +36,7 @@ static const char *const losses[] = { "non-saturating", "least-squares", "hinge"
 
 /* What the options say that only this program has. */
 static struct {
-    bool clothes;
+    bool clothes, spectral;
     const char *pngs; /* a folder; NULL: none */
     const char *samples; /* NULL: none are written */
     int64_t count;
@@ -47,6 +47,8 @@ static const struct own_option own_options[] = {
     { .name = "clothes", .kind = OWN_SWITCH, .value = &own.clothes, .same = true,
       .help = "Fashion-MNIST in place of digits: --data names its folder\n(default: the sample that comes with the source)" },
     { .name = "pngs", .argument = "DIR", .kind = OWN_TEXT, .value = &own.pngs, .same = true, .help = DIGITS_PNGS_HELP },
+    { .name = "spectral", .kind = OWN_SWITCH, .value = &own.spectral, .same = true,
+      .help = "spectral normalisation in the discriminator, in place of\nbatch normalisation" },
     { .name = "samples", .argument = "FILE", .kind = OWN_TEXT, .value = &own.samples,
       .help = "write pictures that the generator makes as a .npy file:\nbytes (n,28,28), 0 paper, 255 ink" },
     { .name = "n", .argument = "N", .kind = OWN_WHOLE, .value = &own.count, .low = 1, .high = 1000000,
@@ -249,7 +251,7 @@ static bool run_all(const struct options *o)
     static struct run run;
     run = (struct run){ .o = o, .rng = ag_rng_seed((uint64_t)o->seed) };
     run.game = (struct game){ .net = o->net, .loss = o->loss, .latent = o->latent, .conditional = o->conditional,
-                              .too_strong = o->too_strong, .label_smoothing = o->label_smoothing,
+                              .too_strong = o->too_strong, .spectral = own.spectral, .label_smoothing = o->label_smoothing,
                               .label_noise = o->label_noise, .lr = o->lr };
     struct digits digits;
     struct generative_source source = { .clothes = own.clothes, .pngs = own.pngs, .to_order = o->conditional };
@@ -278,9 +280,10 @@ static bool run_all(const struct options *o)
                 : o->net == MLP                          ? EPOCHS_MLP
                                                          : EPOCHS_DCGAN;
     int epochs = o->epochs > 0 ? o->epochs : usual;
-    printf("%s: %s, %s loss%s; generator %lld parameters, discriminator %lld; %s from %s\n"
+    printf("%s: %s, %s loss%s%s; generator %lld parameters, discriminator %lld; %s from %s\n"
            "%d epochs, batches of %lld, Adam with rate %g, seed %lld, %d threads\n\n",
            o->program, nets[o->net], o->too_strong ? "minimax" : losses[o->loss], o->conditional ? ", conditional" : "",
+           own.spectral ? ", spectral normalisation" : "",
            (long long)nn_count_parameters(run.game.generator, false), (long long)nn_count_parameters(run.game.discriminator, false),
            what_it_is(), digits.folder, epochs, (long long)o->batch, o->lr, (long long)o->seed, ag_threads());
     bool good = ag_exit_status() == 0 && train(&run, o->from_saved ? 0 : epochs, loader, &out) &&
@@ -325,7 +328,7 @@ int main(int argc, char **argv)
         .purpose = "Trains two networks against each other, until one of them writes digits that the other takes for real.",
         .accepts = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR | OPTION_DATA | OPTION_JSON |
                    OPTION_PICTURES | OPTION_SAVE | OPTION_NET | OPTION_LOSS | OPTION_ADVERSARY | OPTION_LATENT | OPTION_FROM_SAVED,
-        .lr = 2e-4,
+        .usual_lr = "0.001 for dcgan; 0.0002 for\nmlp, with the Wasserstein loss, and with --too-strong",
         .usual_epochs = "36;\n60 of mlp; 10 when there are 20000 pictures to train on, or\nmore; 6 with --too-strong",
         .latent = 64,
         .nets = nets,
@@ -335,6 +338,9 @@ int main(int argc, char **argv)
     int status = options_parse(&options, argc, argv);
     if (status >= 0) {
         return status;
+    }
+    if (options.lr == 0) { /* batch norm stands the larger rate, and is ahead by as much */
+        options.lr = options.net == DCGAN && options.loss != WASSERSTEIN && !options.too_strong ? 1e-3 : 2e-4;
     }
     own.judged = own.judged >= 0 ? own.judged : own.pngs != NULL ? 0 : 1000;
     options.validation = 0;

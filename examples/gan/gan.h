@@ -21,12 +21,13 @@ enum { NON_SATURATING, LEAST_SQUARES, HINGE, WASSERSTEIN };
 
 /* ---- The networks (networks.c) -------------------------------------------------------------------------------------------- */
 
-/* Two players. What the first eight say is set by the caller, then game_begin() makes the rest. */
+/* Two players. What the first nine say is set by the caller, then game_begin() makes the rest. */
 struct game {
     int net, loss;
     int64_t latent;   /* random numbers behind a picture */
     bool conditional; /* both are told the class */
     bool too_strong;  /* the discriminator gets every advantage */
+    bool spectral;    /* no layer of the discriminator makes differences larger */
     double label_smoothing, label_noise;
     double lr;
     nn_module *generator, *discriminator;
@@ -92,6 +93,7 @@ struct looks {
     double variety;
     double share[DIGIT_CLASSES]; /* of pictures that look like that class */
     int classes;                 /* how many have a share of 3 % or more */
+    int missing;                 /* how many of ten the real pictures do not have */
     double distance;             /* from the nearest real picture; 1: as far as real pictures are from one another */
     double as_ordered;           /* share of pictures that look like the class that was asked for */
 };

@@ -22,18 +22,26 @@ static nn_module *new_generator(const struct game *game)
                          twice(32, 1), nn_tanh());                      /* (1,28,28) */
 }
 
+/* Spectral normalisation divides a layer's weights by the most that they can stretch anything (Miyato et al. 2018): the slope of the
+ * score stays bounded, and with it what the generator is told. */
+static nn_module *bounded(const struct game *game, nn_module *layer)
+{
+    return game->spectral ? nn_spectral_norm(layer) : layer;
+}
+
 /* A class that is given is ten more channels, one of them full of ones. The gradient penalty is of each picture for itself, so that
- * no layer may mix the batch. */
+ * no layer may mix the batch; and batch norm would undo the bound. */
 static nn_module *new_discriminator(const struct game *game)
 {
     int64_t channels = 1 + (game->conditional ? DIGIT_CLASSES : 0);
     if (game->net == MLP) {
-        return nn_sequential(nn_flatten(), nn_linear(channels * DIGIT_PIXELS, 512), nn_leaky_relu(0.2), nn_linear(512, 256),
-                             nn_leaky_relu(0.2), nn_linear(256, 1));
+        return nn_sequential(nn_flatten(), bounded(game, nn_linear(channels * DIGIT_PIXELS, 512)), nn_leaky_relu(0.2),
+                             bounded(game, nn_linear(512, 256)), nn_leaky_relu(0.2), bounded(game, nn_linear(256, 1)));
     }
-    return nn_sequential(half(channels, 32), nn_leaky_relu(0.2), half(32, 64),
-                         game->loss == WASSERSTEIN ? nn_identity() : nn_batch_norm2d(64), nn_leaky_relu(0.2), nn_flatten(),
-                         nn_linear(FEATURES, 1));
+    bool batch_norm = game->loss != WASSERSTEIN && !game->spectral;
+    return nn_sequential(bounded(game, half(channels, 32)), nn_leaky_relu(0.2), bounded(game, half(32, 64)),
+                         batch_norm ? nn_batch_norm2d(64) : nn_identity(), nn_leaky_relu(0.2), nn_flatten(),
+                         bounded(game, nn_linear(FEATURES, 1)));
 }
 
 /* Momentum makes two players run past one another: the rates of decay are those of the two papers. */
