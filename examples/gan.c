@@ -328,7 +328,7 @@ int main(int argc, char **argv)
         .purpose = "Trains two networks against each other, until one of them writes digits that the other takes for real.",
         .accepts = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR | OPTION_DATA | OPTION_JSON |
                    OPTION_PICTURES | OPTION_SAVE | OPTION_NET | OPTION_LOSS | OPTION_ADVERSARY | OPTION_LATENT | OPTION_FROM_SAVED,
-        .lr = 2e-4,
+        .usual_lr = "0.001 for dcgan; 0.0002 for\nmlp, with the Wasserstein loss, and with --too-strong",
         .usual_epochs = "36;\n60 of mlp; 10 when there are 20000 pictures to train on, or\nmore; 6 with --too-strong",
         .latent = 64,
         .nets = nets,
@@ -338,6 +338,9 @@ int main(int argc, char **argv)
     int status = options_parse(&options, argc, argv);
     if (status >= 0) {
         return status;
+    }
+    if (options.lr == 0) { /* batch norm stands the larger rate, and is ahead by as much */
+        options.lr = options.net == DCGAN && options.loss != WASSERSTEIN && !options.too_strong ? 1e-3 : 2e-4;
     }
     own.judged = own.judged >= 0 ? own.judged : own.pngs != NULL ? 0 : 1000;
     options.validation = 0;

@@ -199,6 +199,9 @@ static const char *default_of(const struct options *defaults, enum key key, char
         snprintf(text, bytes, "%lld", (long long)defaults->batch);
         return text;
     case KEY_LR:
+        if (defaults->usual_lr != NULL) {
+            return defaults->usual_lr;
+        }
         snprintf(text, bytes, "%g", defaults->lr);
         return text;
     case KEY_VALIDATION:
@@ -606,7 +609,7 @@ int options_parse(struct options *o, int argc, char **argv)
     o->seed = 1;
     o->steps = o->steps > 0 ? o->steps : 600;
     o->batch = o->batch > 0 ? o->batch : 64;
-    o->lr = o->lr > 0 ? o->lr : 1e-3;
+    o->lr = o->usual_lr != NULL ? 0 : o->lr > 0 ? o->lr : 1e-3;
     o->pictures = "wengert-out";
     o->validation = o->validation > 0 ? o->validation : 0.05;
     o->patience = o->patience > 0 ? o->patience : 3;
