@@ -30,7 +30,6 @@ enum {
     HEIGHT = 256, /* rows at once: packed, they live in L2 */
     STRIP = 8,    /* rows that are packed beside each other */
     AHEAD = 8,    /* rows that are asked for before they are packed */
-    GAP = 64,     /* bytes between strips: else lines of all of them would fall into few sets of the cache */
     WIDEST = 64,  /* columns of a panel, at most */
 };
 
@@ -95,7 +94,7 @@ static void pack_panel(const k_tile_kernel *kernel, const product *p, const char
 static void pack_rows(const product *p, int64_t i, int64_t rows, int64_t l, int64_t depth, char *to,
                       const void **a)
 {
-    size_t strip = (size_t)(depth * STRIP) * p->size + GAP;
+    size_t strip = (size_t)(depth * STRIP) * p->size;
     for (int64_t q = 0; q < depth; q++) {
         const char *from = p->a + (size_t)(i * p->ars + (l + q) * p->acs) * p->size;
         char *row = to + (size_t)(q * STRIP) * p->size;
@@ -125,7 +124,7 @@ static void pack_rows(const product *p, int64_t i, int64_t rows, int64_t l, int6
 static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0, int64_t i1,
                        int64_t j0, int64_t j1)
 {
-    _Alignas(64) char right[DEPTH * WIDEST * sizeof(float)], left[DEPTH * HEIGHT * sizeof(float) + HEIGHT / STRIP * GAP];
+    _Alignas(64) char right[DEPTH * WIDEST * sizeof(float)], left[DEPTH * HEIGHT * sizeof(float)];
     const void *a[HEIGHT];
     void *c[HEIGHT];
     int64_t step[DEPTH];
