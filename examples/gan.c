@@ -54,7 +54,7 @@ static const struct own_option own_options[] = {
     { .name = "n", .argument = "N", .kind = OWN_WHOLE, .value = &own.count, .low = 1, .high = 1000000,
       .help = "how many --samples (default @)" },
     { .name = "judge", .argument = "N", .kind = OWN_WHOLE, .value = &own.judged, .low = 0, .high = 100000,
-      .help = "how many are judged by number, as judge_pictures does\n(default 1000; 0, none, with --pngs)" },
+      .help = "how many are judged by number, as judge_pictures does:\nnone, or two and more (default 1000; 0 with --pngs)" },
     { 0 },
 };
 
@@ -287,6 +287,7 @@ static bool run_all(const struct options *o)
            (long long)nn_count_parameters(run.game.generator, false), (long long)nn_count_parameters(run.game.discriminator, false),
            what_it_is(), digits.folder, epochs, (long long)o->batch, o->lr, (long long)o->seed, ag_threads());
     bool good = ag_exit_status() == 0 && train(&run, o->from_saved ? 0 : epochs, loader, &out) &&
+           generative_has_learned(o, run.course.epochs) &&
            (run.course.epochs == 0 || results(&run, pictures, test, &out, record));
     good = (good ? record_write(o, record) : (json_decref(record), false));
     game_end(&run.game);
@@ -304,6 +305,9 @@ static bool sensible(const struct options *o)
     bool labels = o->loss == NON_SATURATING || o->loss == LEAST_SQUARES;
     if (o->epochs > EPOCHS_MAX) {
         fprintf(stderr, "%s: --epochs must be at most %d (see --help)\n", o->program, EPOCHS_MAX);
+        return false;
+    }
+    if (!generative_judging_possible(o, own.judged)) {
         return false;
     }
     if (own.clothes && own.pngs != NULL) {

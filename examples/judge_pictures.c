@@ -9,6 +9,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "autograd/autograd.h"
 #include "data/data.h"
@@ -50,7 +51,7 @@ static float *read_pictures(const struct options *o, int64_t *n)
     data_tensor_info info = data_tensors_info(tensors, 0);
     float *pixels = NULL;
     char text[AG_SHAPE_TEXT];
-    bool bytes = info.dtype == AG_UINT8;
+    bool bytes = info.dtype == AG_UINT8, masks = bytes && strcmp(info.type, "BOOL") == 0; /* true is ink */
     if (data_tensors_count(tensors) != 1) {
         fprintf(stderr, "%s: %s: holds %lld arrays; one is wanted\n", o->program, file, (long long)data_tensors_count(tensors));
     } else if (!info.readable || !(bytes || info.dtype == AG_FLOAT32 || info.dtype == AG_FLOAT64)) {
@@ -68,7 +69,7 @@ static float *read_pictures(const struct options *o, int64_t *n)
         if (pixels == NULL) {
             fprintf(stderr, "%s: out of memory for %lld pictures\n", o->program, (long long)*n);
         } else {
-            ag_read(bytes ? ag_div(x, ag_scalar(255, AG_FLOAT32)) : x, pixels, *n * DIGIT_PIXELS);
+            ag_read(bytes && !masks ? ag_div(x, ag_scalar(255, AG_FLOAT32)) : x, pixels, *n * DIGIT_PIXELS);
         }
         ag_end(&scope);
     }

@@ -54,7 +54,7 @@ static const struct own_option own_options[] = {
     { .name = "n", .argument = "N", .kind = OWN_WHOLE, .value = &own.count, .low = 1, .high = 1000000,
       .help = "how many --samples (default @)" },
     { .name = "judge", .argument = "N", .kind = OWN_WHOLE, .value = &own.judged, .low = 0, .high = 100000,
-      .help = "how many are judged by number, as judge_pictures does\n(default 1000; 0, none, with --pngs)" },
+      .help = "how many are judged by number, as judge_pictures does:\nnone, or two and more (default 1000; 0 with --pngs)" },
     { 0 },
 };
 
@@ -138,7 +138,8 @@ static bool run(const struct options *o)
            o->program, (long long)samples, what, digits.folder, nets[o->net],
            (long long)nn_count_parameters(&vae->base, false), (long long)o->latent, epochs, (long long)o->batch, o->lr, o->beta,
            (long long)o->seed, ag_threads());
-    bool good = vae_train(vae, o, o->from_saved ? 0 : epochs, loader, test, &rng, &course, &out);
+    bool good = vae_train(vae, o, o->from_saved ? 0 : epochs, loader, test, &rng, &course, &out) &&
+                generative_has_learned(o, course.epochs);
     if (good && course.epochs > 0) {
         struct wishes wishes = { .clothes = own.clothes, .from = own.from, .to = own.to };
         results(vae, &course, record);
@@ -179,6 +180,9 @@ int main(int argc, char **argv)
     }
     if (options.epochs > EPOCHS_MAX) {
         fprintf(stderr, "%s: --epochs must be at most %d (see --help)\n", options.program, EPOCHS_MAX);
+        return 2;
+    }
+    if (!generative_judging_possible(&options, own.judged)) {
         return 2;
     }
     if (own.clothes && own.pngs != NULL) {

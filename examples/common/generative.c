@@ -74,6 +74,23 @@ const char *generative_class(bool clothes, int64_t class)
 
 /* ---- training ------------------------------------------------------------------------------------------------------------ */
 
+/* What is left to a user whose run has gone astray in that epoch. */
+static bool astray(const struct saving *s, int64_t epoch)
+{
+    const char *path = s->checkpoint != NULL ? data_checkpoint_path(s->checkpoint) : "";
+    if (path[0] != '\0') {
+        fprintf(stderr, "%s: the last good checkpoint is kept: %s%s\n", s->options->program, path,
+                epoch > 1 ? "; --from-saved makes pictures with it" : "");
+    }
+    return false;
+}
+
+/* Not "-nan". */
+static double printable(double value)
+{
+    return isnan(value) ? fabs(value) : value;
+}
+
 bool generative_finite(const struct saving *s, const char *name, double loss, double gradient, int64_t epoch, int64_t step)
 {
     if (isfinite(loss) && isfinite(gradient)) {
@@ -81,17 +98,25 @@ bool generative_finite(const struct saving *s, const char *name, double loss, do
     }
     const struct options *o = s->options;
     bool lost = !isfinite(loss);
-    double value = lost ? loss : gradient;
     fflush(stdout);
     fprintf(stderr,
             "%s: the %s%s%s became %g at epoch %lld, step %lld, and that step was not made; try a smaller --lr (it is %g)\n",
-            o->program, name, name[0] != '\0' ? "'s " : "", lost ? "loss" : "gradient", isnan(value) ? fabs(value) : value,
-            (long long)epoch, (long long)step, o->lr); /* not "-nan" */
-    const char *path = s->checkpoint != NULL ? data_checkpoint_path(s->checkpoint) : "";
-    if (path[0] != '\0') {
-        fprintf(stderr, "%s: the last good checkpoint is kept: %s; --from-saved makes pictures with it\n", o->program, path);
+            o->program, name, name[0] != '\0' ? "'s " : "", lost ? "loss" : "gradient", printable(lost ? loss : gradient),
+            (long long)epoch, (long long)step, o->lr);
+    return astray(s, epoch);
+}
+
+bool generative_test_finite(const struct saving *s, double loss, int64_t epoch)
+{
+    if (isfinite(loss)) {
+        return true;
     }
-    return false;
+    fflush(stdout);
+    fprintf(stderr,
+            "%s: the loss on the test pictures is %g after epoch %lld: the steps were too long, and that epoch is not saved; try a "
+            "smaller --lr (it is %g)\n",
+            s->options->program, printable(loss), (long long)epoch, s->options->lr);
+    return astray(s, epoch);
 }
 
 bool generative_resume(struct saving *s)
@@ -102,6 +127,26 @@ bool generative_resume(struct saving *s)
         return false;
     }
     return good;
+}
+
+bool generative_has_learned(const struct options *o, int64_t epochs)
+{
+    if (o->from_saved && epochs == 0) {
+        fprintf(stderr, "%s: --from-saved: the run in %s was saved before its first epoch was over; --resume goes on with it\n",
+                o->program, o->save);
+        return false;
+    }
+    return true;
+}
+
+/* ---- judging ------------------------------------------------------------------------------------------------------------- */
+
+bool generative_judging_possible(const struct options *o, int64_t judged)
+{
+    if (judged == 1) {
+        fprintf(stderr, "%s: --judge 1: one picture has no variance; two or more can be judged, or none (see --help)\n", o->program);
+    }
+    return judged != 1;
 }
 
 /* ---- pictures ------------------------------------------------------------------------------------------------------------ */

@@ -32,8 +32,14 @@ const char *generative_class(bool clothes, int64_t class);
 /* Whether loss and gradient are numbers. If not, the step must not be made: says so, what to try, and which checkpoint is the last
  * good one. `name` says of which network; "": there is only one. */
 bool generative_finite(const struct saving *s, const char *name, double loss, double gradient, int64_t epoch, int64_t step);
+/* The same of the loss on the test pictures after an epoch, all steps of which were made. */
+bool generative_test_finite(const struct saving *s, double loss, int64_t epoch);
 /* Puts a run back that --resume or --from-saved ask for; the latter wants one. False after an error, which has been printed. */
 bool generative_resume(struct saving *s);
+/* Whether --from-saved found a run that had come to the end of an epoch. False after saying that it had not. */
+bool generative_has_learned(const struct options *o, int64_t epochs);
+/* Whether so many pictures can be judged. False after saying why not. */
+bool generative_judging_possible(const struct options *o, int64_t judged);
 
 /* A figure of pictures of 28 x 28, 0 paper to 1 ink, side by side, `columns` to a row; NULL (and a message) without memory. */
 struct plot *generative_plot(const char *program, const char *title, const float *pixels, int64_t n, int columns, double side,

@@ -89,8 +89,7 @@ static bool end_epoch(struct vae *vae, const struct options *o, data_loader *pic
     course->divergence[e] = course->sum[1] / samples;
     vae_judge(vae, test, o, &course->test_reconstruction[e], &course->test_divergence[e]);
     double both = course->test_reconstruction[e] + course->test_divergence[e];
-    if (ag_exit_status() != 0 ||
-        !generative_finite(saving, "test set", both, 0, e + 1, data_loader_batches(pictures))) {
+    if (ag_exit_status() != 0 || !generative_test_finite(saving, both, e + 1)) {
         return false;
     }
     printf("%5lld   %14.2f   %10.2f   %8.2f + %6.2f = %7.2f   %.1f s\n", (long long)e + 1, course->reconstruction[e],

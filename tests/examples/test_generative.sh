@@ -106,6 +106,10 @@ else
 fi
 expect 1 "that step was not made" vae --data few --batch 32 --lr 1e9 --epochs 3 --no-pictures --save astray --resume
 has output "resumed from $kept"
+expect 1 "the run in astray was saved before its first epoch was over" "$vae" --data few --batch 32 --lr 1e9 --from-saved --save astray \
+    --no-pictures
+# Too long steps of which each is a number, and weights that are worth nothing.
+expect 1 "the loss on the test pictures is nan after epoch 1: the steps were too long" "$vae" --data few --lr 1e3 --epochs 1 --no-pictures
 
 # ---- gan -----------------------------------------------------------------------------------------------------------------
 
