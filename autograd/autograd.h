@@ -6,6 +6,7 @@
 #include "error.h"
 #include "shape.h"
 #include "storage.h"
+#include "machine.h"
 #include "rng.h"
 #include "tensor.h"
 #include "entries.h"

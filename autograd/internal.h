@@ -360,6 +360,9 @@ static inline ag_shape ag_value_shape_of(const ag_value *v)
 /* Lets a rule write into the gradient of output i in place, before it asks for it: true if nothing else can see it and it is
  * row-major or lies as the output does. Call before ag_sweep_grad(). */
 bool ag_sweep_own_grad(ag_sweep *s, int i, ag_array *grad);
+/* Gives input 0 the gradient op(dy, other), an element-wise operation with loops of its own: in dy's memory, if nothing else can see
+ * that and both lie alike. */
+void ag_sweep_slope(ag_sweep *s, const struct ag_op *op, ag_tensor other, const void *params);
 /* ag_sweep_matmul() with a transposed, without a view of it. */
 void ag_sweep_product(ag_sweep *s, int i, ag_tensor a, bool transposed, ag_tensor b);
 

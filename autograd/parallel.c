@@ -11,8 +11,9 @@
  *
  * Note [Waiting]
  * The next task mostly comes within microseconds, far sooner than a sleeping thread wakes up. So who waits looks again and again
- * for a while, and then sleeps. Where there are fewer processors than threads, looking keeps the processor from the thread that
- * is waited for, and nobody looks twice.
+ * for a while, and then sleeps. Where more threads want to run than there are processors, looking keeps one from the very thread
+ * that is waited for, and takes from the credit that the system gives to threads which sleep: then nobody looks twice. Other
+ * programs come and go, so every now and then the system is asked how many want to run.
  */
 #include "parallel.h"
 
@@ -26,7 +27,9 @@ enum {
     CHUNKS = 16 /* of a share: one is what a late member can hold up */
 };
 
-#define PATIENCE 10e-6 /* seconds of looking before sleep */
+/* Seconds: of looking before sleep, and until the system is asked again. */
+#define PATIENCE 50e-6
+#define STALE 20e-3
 
 /* The number of Note [How a task is shared out]. */
 #define INSIDE(state) ((int)((state) & 0xfff)) /* workers */
@@ -50,13 +53,16 @@ static struct {
     atomic_bool taken;
     int workers; /* that have been started: members 1 … workers */
     bool no_more; /* the system gives no more threads */
-    int processors; /* 0: not asked yet */
+    int processors, all_processors; /* that this process may use, and of the machine; 0: not asked yet */
+    double asked; /* when the system was */
+    bool crowded; /* what it said */
     _Alignas(64) _Atomic uint64_t state;
     atomic_uint left; /* all workers have, and the caller should wake up */
     /* The task; a worker that has entered may read it. */
     ag_turn *turn;
     const void *task;
     int64_t n, chunks;
+    double patience; /* of its team afterwards */
     struct member member[MOST_MEMBERS];
 } crew;
 
@@ -71,11 +77,6 @@ int ag_parallel_member(void)
 bool ag_parallel_inside(void)
 {
     return inside;
-}
-
-static double patience(int team)
-{
-    return team > crew.processors ? 0 : PATIENCE;
 }
 
 /* ---- turns ------------------------------------------------------------------------------------------------------------- */
@@ -156,7 +157,7 @@ static void work(void *argument)
         }
         if (atomic_compare_exchange_strong(&crew.state, &state, state + 1)) {
             last = NUMBER(state);
-            seconds = patience(TEAM(state));
+            seconds = crew.patience;
             take_part(TEAM(state));
             leave();
         }
@@ -180,6 +181,7 @@ static int team_of(int wanted)
 {
     if (crew.processors == 0) {
         crew.processors = platform_processors();
+        crew.all_processors = platform_processors_of_machine();
         crew.no_more = !platform_in_forked_child(forget_workers);
     }
     while (crew.workers + 1 < wanted && !crew.no_more) {
@@ -215,11 +217,27 @@ AG_DESTRUCTOR static void stop_workers(void)
 
 /* ---- the caller --------------------------------------------------------------------------------------------------------- */
 
+/* Whether the team and what else wants to run are more than there are processors. */
+static bool is_crowded(int team)
+{
+    double now = platform_seconds();
+    if (now - crew.asked > STALE) {
+        int others = platform_runnable_threads() - 1;
+        for (int i = 1; i <= crew.workers; i++) {
+            others -= atomic_load_explicit(&crew.member[i].asleep, memory_order_relaxed) == 0;
+        }
+        crew.crowded = others + team > crew.all_processors;
+        crew.asked = now;
+    }
+    return crew.crowded || team > crew.processors;
+}
+
 static void open_task(int team, int64_t n, ag_turn *turn, const void *task)
 {
     crew.turn = turn;
     crew.task = task;
     crew.n = n;
+    crew.patience = is_crowded(team) ? 0 : PATIENCE;
     crew.chunks = n < team * (int64_t)CHUNKS ? n : team * (int64_t)CHUNKS;
     for (int i = 0; i < team; i++) {
         atomic_store_explicit(&crew.member[i].next, crew.chunks * i / team, memory_order_relaxed);
@@ -236,11 +254,11 @@ static void open_task(int team, int64_t n, ag_turn *turn, const void *task)
 }
 
 /* Nobody enters from here on; returns when all have left. */
-static void close_task(int team)
+static void close_task(void)
 {
     uint64_t state = atomic_fetch_and(&crew.state, ~OPEN);
-    double seconds = INSIDE(state) > 0 ? patience(team) : 0, until = seconds > 0 ? platform_seconds() + seconds : 0;
-    while (INSIDE(state) > 0 && seconds > 0 && platform_seconds() < until) {
+    double until = INSIDE(state) > 0 && crew.patience > 0 ? platform_seconds() + crew.patience : 0;
+    while (INSIDE(state) > 0 && until > 0 && platform_seconds() < until) {
         for (int k = 0; k < 32 && INSIDE(state) > 0; k++) {
             AG_PAUSE();
             state = atomic_load_explicit(&crew.state, memory_order_acquire);
@@ -278,7 +296,7 @@ void ag_parallel(int team, int64_t n, ag_turn *turn, const void *task)
         inside = true;
         take_part(team);
         inside = false;
-        close_task(team);
+        close_task();
     }
     atomic_store(&crew.taken, false);
 }

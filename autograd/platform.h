@@ -14,6 +14,9 @@ bool platform_is_terminal(FILE *stream); /* one that can go back in a line and c
 double platform_seconds(void); /* of a clock that only goes forward */
 /* The processors that this process may use: those it is bound to, and no more than its group's share of the time makes up. */
 int platform_processors(void);
+/* All processors that are at work, and how many threads of the whole machine want one now, the caller among them; 0: it is not known. */
+int platform_processors_of_machine(void);
+int platform_runnable_threads(void);
 /* How many make up the share of a control group, rounded up, of those below `root`: a group has no more than those it lies in. 0: no limit. */
 int platform_processors_of_group(const char *root, const char *group);
 

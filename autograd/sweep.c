@@ -13,6 +13,7 @@
 
 #include "error_internal.h"
 #include "kernels/kernels.h"
+#include "kernels/loop.h"
 #include "kernels/reduce.h"
 #include "ops/ops.h"
 #include "platform.h"
@@ -416,6 +417,28 @@ bool ag_sweep_own_grad(ag_sweep *s, int i, ag_array *grad)
     }
     *grad = ag_value_array(p);
     return true;
+}
+
+void ag_sweep_slope(ag_sweep *s, const struct ag_op *op, ag_tensor other, const void *params)
+{
+    ag_array own;
+    bool in_place = ag_sweep_own_grad(s, 0, &own);
+    ag_tensor dy = ag_sweep_grad(s, 0), in[2] = { dy, other };
+    const ag_value *v = in_place ? ag_resolve(s->node->where, "ag_sweep_slope", other) : NULL;
+    for (int d = 0; v != NULL && d < own.ndim; d++) {
+        if (v->ndim != own.ndim || v->size[d] != own.size[d] || (own.size[d] > 1 && v->stride[d] != own.stride[d])) {
+            v = NULL;
+        }
+    }
+    if (v == NULL) {
+        ag_sweep_add(s, 0, ag_apply(AG_HERE, op, 2, in, params, NULL));
+        return;
+    }
+    void *data[3] = { own.data, own.data, ag_value_data(v) };
+    const int64_t *stride[3] = { own.stride, own.stride, own.stride };
+    size_t bytes = ag_dtype_size(own.dtype), item[3] = { bytes, bytes, bytes };
+    k_loop(own.numel >= 2 * K_LOOP_GRAIN ? ag_threads() : 1, op->loops[own.dtype], params, own.ndim, own.size, 3, data, stride, item);
+    ag_sweep_add(s, 0, dy);
 }
 
 bool ag_sweep_target(ag_sweep *s, int i, ag_array *target, bool *accumulate)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "kernels/kernels.h"
 #include "kernels/loop.h"
 #include "platform.h"
 
@@ -298,6 +299,8 @@ void ag_value_changed(ag_value *v, ag_place where)
 
 /* ---- whole arrays ---------------------------------------------------------------------------------------------------------- */
 
+enum { WORTH_TILES = 1024 }; /* elements of a copy between memory orders */
+
 static void two(ag_loop loop, ag_array dst, ag_array src)
 {
     size_t item[2] = {ag_dtype_size(dst.dtype), ag_dtype_size(src.dtype)};
@@ -306,8 +309,27 @@ static void two(ag_loop loop, ag_array dst, ag_array src)
     k_loop(dst.numel >= 2 * K_LOOP_GRAIN ? ag_threads() : 1, loop, NULL, dst.ndim, dst.size, 2, data, stride, item);
 }
 
+/* Whether two arrays of one type lie in different orders, each element in a place of its own: copies then go across the memory of
+ * one of them. */
+static bool across(const ag_array *dst, const ag_array *src)
+{
+    bool differ = false;
+    for (int d = 0; d < dst->ndim; d++) {
+        if (dst->size[d] > 1 && (dst->stride[d] == 0 || src->stride[d] == 0)) {
+            return false;
+        }
+        differ = differ || (dst->size[d] > 1 && dst->stride[d] != src->stride[d]);
+    }
+    return differ;
+}
+
 void ag_array_copy(ag_array dst, ag_array src)
 {
+    if (dst.dtype == src.dtype && dst.numel >= WORTH_TILES && across(&dst, &src)) {
+        k_pack(dst.numel >= 2 * K_LOOP_GRAIN ? ag_threads() : 1, ag_dtype_size(dst.dtype), dst.ndim, dst.size, src.data, src.stride,
+               dst.data, dst.stride);
+        return;
+    }
     two(k_cast_loops[dst.dtype][src.dtype], dst, src);
 }
 

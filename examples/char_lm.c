@@ -160,7 +160,7 @@ static bool draw(const struct options *o, const struct course *c, double letters
     plot_mark(panel, "counting letters", NAN, letters);
     plot_mark(panel, "counting pairs of letters", NAN, pairs);
     panel->y.low = 1.5;
-    bool good = plot_save(&out, p, "learning-curve");
+    bool good = plot_save(&out, p, o->net == NET_LSTM ? "lstm-curve" : "gpt-curve");
     plot_free(p);
     return good;
 }
@@ -202,7 +202,7 @@ static bool run(const struct options *o, const char *path, struct wishes *wishes
         json_object_set_new(record, "letters_bits", record_number(letters));
         json_object_set_new(record, "pairs_bits", record_number(pairs));
         json_object_set_new(record, "weights_hash", record_hash(nn_hash(&net->base)));
-        good = write_texts(net, corpus.letters, wishes, record) && (o->from_saved || draw(o, &course, letters, pairs));
+        good = write_texts(net, corpus.letters, wishes, record) && draw(o, &course, letters, pairs);
     }
     good = good ? record_write(o, record) : (json_decref(record), false);
     nn_free(&net->base);
@@ -222,7 +222,7 @@ int main(int argc, char **argv)
           .help = "a text of your own, UTF-8, plain or .gz, such as the whole\n"
                   "Bible that examples/fetch_data.sh gets (default: the\nGospels and the Acts, which come with the source)" },
         { .name = "steps", .argument = "N", .kind = OWN_WHOLE, .value = &steps, .low = 1, .high = STEPS_MAX,
-          .help = "optimizer steps (default 4000; of the GPT, whose steps take\nseven times as long, 1000)" },
+          .help = "optimizer steps (default 4000; of the GPT, whose steps take\nnine times as long, 1000)" },
         { .name = "lr", .argument = "X", .kind = OWN_REAL, .value = &rate, .low = 1e-9, .high = 1e9, .same = true,
           .help = "learning rate (default 0.004; of the GPT 0.002)" },
         { .name = "prompt", .argument = "TEXT", .kind = OWN_TEXT, .value = &w.prompt, .help = "what is gone on from (default @)" },

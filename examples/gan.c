@@ -20,6 +20,7 @@
 
 #include "gan/gan.h"
 
+#include "common/critique.h"
 #include "common/files.h"
 #include "common/generative.h"
 #include "common/options.h"
@@ -28,27 +29,40 @@
 #include "common/report.h"
 #include "common/saving.h"
 
-enum { EPOCHS_DCGAN = 12, EPOCHS_MLP = 60, EPOCHS_TOO_STRONG = 6, COMPARED = 4000 };
+enum { EPOCHS_DCGAN = 36, EPOCHS_OF_LARGE_SETS = 10, EPOCHS_MLP = 60, EPOCHS_TOO_STRONG = 6, COMPARED = 4000, LARGE = 20000 };
 
 static const char *const nets[] = { "dcgan", "mlp", NULL };
 static const char *const losses[] = { "non-saturating", "least-squares", "hinge", "wasserstein", NULL };
 
 /* What the options say that only this program has. */
 static struct {
-    bool clothes;
+    bool clothes, spectral;
+    const char *pngs; /* a folder; NULL: none */
     const char *samples; /* NULL: none are written */
     int64_t count;
-} own = { .count = 10000 };
+    int64_t judged; /* -1: the default */
+} own = { .count = 10000, .judged = -1 };
 
 static const struct own_option own_options[] = {
     { .name = "clothes", .kind = OWN_SWITCH, .value = &own.clothes, .same = true,
       .help = "Fashion-MNIST in place of digits: --data names its folder\n(default: the sample that comes with the source)" },
+    { .name = "pngs", .argument = "DIR", .kind = OWN_TEXT, .value = &own.pngs, .same = true, .help = DIGITS_PNGS_HELP },
+    { .name = "spectral", .kind = OWN_SWITCH, .value = &own.spectral, .same = true,
+      .help = "spectral normalisation in the discriminator, in place of\nbatch normalisation" },
     { .name = "samples", .argument = "FILE", .kind = OWN_TEXT, .value = &own.samples,
       .help = "write pictures that the generator makes as a .npy file:\nbytes (n,28,28), 0 paper, 255 ink" },
     { .name = "n", .argument = "N", .kind = OWN_WHOLE, .value = &own.count, .low = 1, .high = 1000000,
       .help = "how many --samples (default @)" },
+    { .name = "judge", .argument = "N", .kind = OWN_WHOLE, .value = &own.judged, .low = 0, .high = 100000,
+      .help = "how many are judged by number, as judge_pictures does\n(default 1000; 0, none, with --pngs)" },
     { 0 },
 };
+
+/* What the pictures are, in a word. */
+static const char *what_it_is(void)
+{
+    return own.clothes ? "clothes" : own.pngs != NULL ? "pictures" : "digits";
+}
 
 /* ---- training ------------------------------------------------------------------------------------------------------------ */
 
@@ -124,6 +138,7 @@ static void end_epoch(struct run *run, double seconds)
         c->value[i][e] = c->taken[i] > 0 ? c->sum[i] / c->taken[i] : NAN;
         c->sum[i] = c->taken[i] = 0;
     }
+    game_settle(&run->game, (uint64_t)run->o->seed);
     run->looks = look(run);
     c->variety[e] = run->looks.variety;
     c->classes[e] = run->looks.classes;
@@ -157,6 +172,8 @@ static bool train(struct run *run, int epochs, data_loader *digits, struct plot_
     bool good = saving_begin(&saving, run->o);
     saving_add(&saving, "generator", nn_stateful(run->game.generator));
     saving_add(&saving, "discriminator", nn_stateful(run->game.discriminator));
+    saving_add(&saving, "average", nn_stateful(run->game.average));
+    saving_add(&saving, "learned", ag_stateful_int64(&run->game.learned));
     saving_add(&saving, "generator-optimizer", optim_stateful(run->game.g_opt));
     saving_add(&saving, "discriminator-optimizer", optim_stateful(run->game.d_opt));
     saving_add(&saving, "digits", data_loader_stateful(digits));
@@ -194,7 +211,7 @@ static ag_tensor make(void *user, int64_t first, int64_t n)
     return ag_mul_scalar(ag_add_scalar(shown(&run->game, (uint64_t)run->o->seed, first, n), 1), 0.5);
 }
 
-static bool results(struct run *run, struct plot_output *out, json_t *record)
+static bool results(struct run *run, data_set *pictures, data_set *test, struct plot_output *out, json_t *record)
 {
     static const char *const keys[MEASURES] = { "d_loss", "g_loss", "real_right", "fake_right", "discriminator_gradient",
                                                 "generator_gradient" };
@@ -207,7 +224,7 @@ static bool results(struct run *run, struct plot_output *out, json_t *record)
     if (run->game.conditional) {
         printf("\nmade to order: %.0f %% look like the class that was ordered", 100 * run->looks.as_ordered);
     }
-    printf("\nweights of the generator %016llx\n", (unsigned long long)nn_hash(run->game.generator));
+    printf("\nweights of the generator %016llx\n", (unsigned long long)nn_hash(run->game.average));
     for (int i = 0; i < MEASURES; i++) {
         json_object_set_new(record, keys[i], record_numbers(c->epochs, c->value[i]));
     }
@@ -217,11 +234,12 @@ static bool results(struct run *run, struct plot_output *out, json_t *record)
     if (run->game.conditional) {
         json_object_set_new(record, "as_ordered", record_number(run->looks.as_ordered));
     }
-    json_object_set_new(record, "weights_hash", record_hash(nn_hash(run->game.generator)));
+    json_object_set_new(record, "weights_hash", record_hash(nn_hash(run->game.average)));
     struct plot *p = plot_shown(&run->game, o->program, (uint64_t)o->seed,
                                 own.clothes ? "Clothes that nobody wore" : "Digits that nobody wrote");
     bool good = p != NULL && plot_save(out, p, "samples") && draw_balance(c, out) &&
-                (own.samples == NULL || generative_write(o, own.samples, own.count, make, run));
+                (own.samples == NULL || generative_write(o, own.samples, own.count, make, run)) &&
+                critique_made_up(o, pictures, test, own.judged, make, run, record);
     plot_free(p);
     return good;
 }
@@ -233,34 +251,49 @@ static bool run_all(const struct options *o)
     static struct run run;
     run = (struct run){ .o = o, .rng = ag_rng_seed((uint64_t)o->seed) };
     run.game = (struct game){ .net = o->net, .loss = o->loss, .latent = o->latent, .conditional = o->conditional,
-                              .too_strong = o->too_strong, .label_smoothing = o->label_smoothing,
+                              .too_strong = o->too_strong, .spectral = own.spectral, .label_smoothing = o->label_smoothing,
                               .label_noise = o->label_noise, .lr = o->lr };
     struct digits digits;
-    if (!generative_open(&digits, o, own.clothes, &run.rng)) {
+    struct generative_source source = { .clothes = own.clothes, .pngs = own.pngs, .to_order = o->conditional };
+    if (!generative_open(&digits, o, source, &run.rng)) {
         return false;
     }
-    bool good = nearest_open(&run.real, digits.train, COMPARED);
+    data_set *pictures = digits_take(&digits.train), *test = digits_test(&digits);
+    if (test == NULL || !nearest_open(&run.real, pictures, COMPARED)) {
+        data_set_free(pictures);
+        data_set_free(test);
+        nearest_close(&run.real);
+        digits_close(&digits);
+        return false;
+    }
     data_loader_config batches = data_loader_defaults();
     batches.batch = o->batch;
     batches.shuffle = true;
     batches.drop_last = true; /* both see batches of one size, as batch norm likes it */
-    data_loader *loader = data_loader_new(digits_take(&digits.train), batches, &run.rng);
+    data_loader *loader = data_loader_new(data_set_share(pictures), batches, &run.rng);
     run.game.rng = ag_rng_split(&run.rng);
     game_begin(&run.game, &run.rng, AG_FLOAT32);
     struct plot_output out = { .program = o->program, .folder = o->pictures, .svg = o->svg };
     json_t *record = record_begin(o);
-    int epochs = o->epochs > 0 ? o->epochs : o->too_strong ? EPOCHS_TOO_STRONG : o->net == MLP ? EPOCHS_MLP : EPOCHS_DCGAN;
-    printf("%s: %s, %s loss%s; generator %lld parameters, discriminator %lld; %s from %s\n"
+    int usual = o->too_strong                            ? EPOCHS_TOO_STRONG
+                : data_loader_samples(loader) >= LARGE ? EPOCHS_OF_LARGE_SETS
+                : o->net == MLP                          ? EPOCHS_MLP
+                                                         : EPOCHS_DCGAN;
+    int epochs = o->epochs > 0 ? o->epochs : usual;
+    printf("%s: %s, %s loss%s%s; generator %lld parameters, discriminator %lld; %s from %s\n"
            "%d epochs, batches of %lld, Adam with rate %g, seed %lld, %d threads\n\n",
            o->program, nets[o->net], o->too_strong ? "minimax" : losses[o->loss], o->conditional ? ", conditional" : "",
+           own.spectral ? ", spectral normalisation" : "",
            (long long)nn_count_parameters(run.game.generator, false), (long long)nn_count_parameters(run.game.discriminator, false),
-           own.clothes ? "clothes" : "digits", digits.folder, epochs, (long long)o->batch, o->lr, (long long)o->seed, ag_threads());
-    good = good && ag_exit_status() == 0 && train(&run, o->from_saved ? 0 : epochs, loader, &out) &&
-           (run.course.epochs == 0 || results(&run, &out, record));
+           what_it_is(), digits.folder, epochs, (long long)o->batch, o->lr, (long long)o->seed, ag_threads());
+    bool good = ag_exit_status() == 0 && train(&run, o->from_saved ? 0 : epochs, loader, &out) &&
+           (run.course.epochs == 0 || results(&run, pictures, test, &out, record));
     good = (good ? record_write(o, record) : (json_decref(record), false));
     game_end(&run.game);
     nearest_close(&run.real);
     data_loader_free(loader);
+    data_set_free(pictures);
+    data_set_free(test);
     digits_close(&digits);
     return good && ag_exit_status() == 0;
 }
@@ -271,6 +304,10 @@ static bool sensible(const struct options *o)
     bool labels = o->loss == NON_SATURATING || o->loss == LEAST_SQUARES;
     if (o->epochs > EPOCHS_MAX) {
         fprintf(stderr, "%s: --epochs must be at most %d (see --help)\n", o->program, EPOCHS_MAX);
+        return false;
+    }
+    if (own.clothes && own.pngs != NULL) {
+        fprintf(stderr, "%s: --pngs names the pictures, and --clothes others: one of them (see --help)\n", o->program);
         return false;
     }
     if (!labels && (o->label_smoothing > 0 || o->label_noise > 0)) {
@@ -291,8 +328,8 @@ int main(int argc, char **argv)
         .purpose = "Trains two networks against each other, until one of them writes digits that the other takes for real.",
         .accepts = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR | OPTION_DATA | OPTION_JSON |
                    OPTION_PICTURES | OPTION_SAVE | OPTION_NET | OPTION_LOSS | OPTION_ADVERSARY | OPTION_LATENT | OPTION_FROM_SAVED,
-        .lr = 2e-4,
-        .usual_epochs = "12;\n60 of mlp, 6 with --too-strong",
+        .usual_lr = "0.001 for dcgan; 0.0002 for\nmlp, with the Wasserstein loss, and with --too-strong",
+        .usual_epochs = "36;\n60 of mlp; 10 when there are 20000 pictures to train on, or\nmore; 6 with --too-strong",
         .latent = 64,
         .nets = nets,
         .losses = losses,
@@ -302,6 +339,10 @@ int main(int argc, char **argv)
     if (status >= 0) {
         return status;
     }
+    if (options.lr == 0) { /* batch norm stands the larger rate, and is ahead by as much */
+        options.lr = options.net == DCGAN && options.loss != WASSERSTEIN && !options.too_strong ? 1e-3 : 2e-4;
+    }
+    own.judged = own.judged >= 0 ? own.judged : own.pngs != NULL ? 0 : 1000;
     options.validation = 0;
     if (options.threads > 0) {
         ag_set_threads(options.threads);

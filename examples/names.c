@@ -182,7 +182,7 @@ static bool draw_course(const struct course *c, double pairs, struct plot_output
     panel->width = 560;
     plot_line(panel, "names to learn from", c->epochs, x, c->train)->dashed = true;
     plot_line(panel, "names held out", c->epochs, x, c->held_out)->points = true;
-    plot_mark(panel, "counting pairs of letters", NAN, pairs);
+    plot_mark(panel, "pairs counted", NAN, pairs);
     plot_mark(panel, "kept", (double)c->best + 1, NAN);
     bool good = plot_save(out, p, "learning-curve");
     plot_free(p);
@@ -236,7 +236,7 @@ int main(int argc, char **argv)
 {
     const char *folder = NULL;
     int sex = 0;
-    struct wishes w = { .starts = "", .temperature = 0.8, .count = 20 };
+    struct wishes w = { .starts = "", .temperature = 0.8, .count = 20, .tries = 500 };
     const char *starts = NULL;
     const struct own_option own[] = {
         { .name = "data", .argument = "DIR", .kind = OWN_TEXT, .value = &folder,
@@ -248,6 +248,8 @@ int main(int argc, char **argv)
           .help = "whose names to write: @" },
         { .name = "count", .argument = "N", .kind = OWN_WHOLE, .value = &w.count, .low = 1, .high = 100000,
           .help = "names to write, of each (default @)" },
+        { .name = "tries", .argument = "N", .kind = OWN_WHOLE, .value = &w.tries, .low = 0, .high = 100000,
+          .help = "names to try each temperature with (default @)" },
         { .name = NULL },
     };
     struct options options = {

@@ -3,7 +3,7 @@
 
 packages_build=(gcc libc6-dev meson ninja-build pkg-config libblis-serial-dev zlib1g-dev libpng-dev libjansson-dev libzip-dev
     libcairo2-dev libedit-dev)
-packages_tests=(check g++ clang libomp-dev shellcheck)
+packages_tests=(check g++ clang shellcheck)
 # Without these some tests say that they skip; installed where the system has them.
 packages_tests_wished=(chromium)
 

@@ -21,6 +21,7 @@
 #include "vae/vae.h"
 
 #include "common/evaluate.h"
+#include "common/critique.h"
 #include "common/files.h"
 #include "common/generative.h"
 #include "common/report.h"
@@ -33,10 +34,12 @@ static const char *const nets[] = { "dense", "conv", NULL };
 /* What the options say that only this program has. */
 static struct {
     bool clothes;
+    const char *pngs; /* a folder; NULL: none */
     int64_t from, to;
     const char *samples; /* NULL: none are written */
     int64_t count;
-} own = { .from = -1, .to = -1, .count = 10000 };
+    int64_t judged; /* -1: the default */
+} own = { .from = -1, .to = -1, .count = 10000, .judged = -1 };
 
 static const struct own_option own_options[] = {
     { .name = "clothes", .kind = OWN_SWITCH, .value = &own.clothes, .same = true,
@@ -45,10 +48,13 @@ static const struct own_option own_options[] = {
       .help = "go from test picture I, the first is 0, …" },
     { .name = "to", .argument = "J", .kind = OWN_WHOLE, .value = &own.to, .low = 0, .high = 1e9,
       .help = "… to test picture J (default: five pairs)" },
+    { .name = "pngs", .argument = "DIR", .kind = OWN_TEXT, .value = &own.pngs, .same = true, .help = DIGITS_PNGS_HELP },
     { .name = "samples", .argument = "FILE", .kind = OWN_TEXT, .value = &own.samples,
       .help = "write pictures decoded from N(0, 1) as a .npy file:\nbytes (n,28,28), 0 paper, 255 ink" },
     { .name = "n", .argument = "N", .kind = OWN_WHOLE, .value = &own.count, .low = 1, .high = 1000000,
       .help = "how many --samples (default @)" },
+    { .name = "judge", .argument = "N", .kind = OWN_WHOLE, .value = &own.judged, .low = 0, .high = 100000,
+      .help = "how many are judged by number, as judge_pictures does\n(default 1000; 0, none, with --pngs)" },
     { 0 },
 };
 
@@ -63,11 +69,12 @@ static ag_tensor make(void *user, int64_t first, int64_t n)
     return vae_samples(m->vae, m->o, first, n);
 }
 
-static bool write_samples(struct vae *vae, const struct options *o)
+static bool write_samples(struct vae *vae, const struct options *o, data_set *pictures, data_set *test, json_t *record)
 {
     struct maker m = { vae, o };
     nn_eval(&vae->base);
-    bool good = own.samples == NULL || generative_write(o, own.samples, own.count, make, &m);
+    bool good = (own.samples == NULL || generative_write(o, own.samples, own.count, make, &m)) &&
+                critique_made_up(o, pictures, test, own.judged, make, &m, record);
     nn_train(&vae->base);
     return good;
 }
@@ -102,7 +109,8 @@ static bool run(const struct options *o)
 {
     ag_rng rng = ag_rng_seed((uint64_t)o->seed);
     struct digits digits;
-    if (!generative_open(&digits, o, own.clothes, &rng)) {
+    struct generative_source source = { .clothes = own.clothes, .pngs = own.pngs, .to_order = false };
+    if (!generative_open(&digits, o, source, &rng)) {
         return false;
     }
     data_set *test_pictures = digits_test(&digits), *pictures = digits_take(&digits.train);
@@ -123,10 +131,11 @@ static bool run(const struct options *o)
     struct plot_output out = { .program = o->program, .folder = o->pictures, .svg = o->svg };
     json_t *record = record_begin(o);
     int64_t samples = data_loader_samples(loader);
+    const char *what = own.clothes ? "clothes" : own.pngs != NULL ? "pictures" : "digits";
     int epochs = o->epochs > 0 ? o->epochs : samples < 20000 ? EPOCHS_OF_SMALL_SETS : EPOCHS_OF_LARGE_SETS;
     printf("%s: %lld %s from %s; %s network, %lld parameters, %lld latent numbers\n"
            "%d epochs, batches of %lld, Adam with rate %g, beta %g, seed %lld, %d threads\n\n",
-           o->program, (long long)samples, own.clothes ? "clothes" : "digits", digits.folder, nets[o->net],
+           o->program, (long long)samples, what, digits.folder, nets[o->net],
            (long long)nn_count_parameters(&vae->base, false), (long long)o->latent, epochs, (long long)o->batch, o->lr, o->beta,
            (long long)o->seed, ag_threads());
     bool good = vae_train(vae, o, o->from_saved ? 0 : epochs, loader, test, &rng, &course, &out);
@@ -134,7 +143,7 @@ static bool run(const struct options *o)
         struct wishes wishes = { .clothes = own.clothes, .from = own.from, .to = own.to };
         results(vae, &course, record);
         good = (o->from_saved || cut_lesson(o, pictures, test, record)) &&
-               draw_all(vae, o, wishes, &course, test_pictures, &out) && write_samples(vae, o);
+               draw_all(vae, o, wishes, &course, test_pictures, &out) && write_samples(vae, o, pictures, test_pictures, record);
     }
     good = record_write(o, record) && good;
     nn_free(&vae->base);
@@ -163,12 +172,17 @@ int main(int argc, char **argv)
     if (status >= 0) {
         return status;
     }
+    own.judged = own.judged >= 0 ? own.judged : own.pngs != NULL ? 0 : 1000;
     options.validation = 0;
     if (options.threads > 0) {
         ag_set_threads(options.threads);
     }
     if (options.epochs > EPOCHS_MAX) {
         fprintf(stderr, "%s: --epochs must be at most %d (see --help)\n", options.program, EPOCHS_MAX);
+        return 2;
+    }
+    if (own.clothes && own.pngs != NULL) {
+        fprintf(stderr, "%s: --pngs names the pictures, and --clothes others: one of them (see --help)\n", options.program);
         return 2;
     }
     if ((own.from < 0) != (own.to < 0)) {

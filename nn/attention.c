@@ -171,6 +171,14 @@ static bool cache_append(ag_place where, const char *function, nn_kv_cache *cach
         return false;
     }
     int64_t length = cache->length, needed = length + s.size[2];
+    int64_t most = ag_is_none(cache->k) ? 0 : ag_size(cache->k, 2);
+    if (ag_error_code() == AG_OK && (length < 0 || length > most)) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: the cache has a length of %lld and holds at most %lld steps", function,
+                       (long long)length, (long long)most);
+    }
+    if (ag_error_code() != AG_OK) {
+        return false;
+    }
     if (!ag_is_none(cache->k)) {
         ag_shape held = ag_shape_of(cache->k);
         char text[AG_SHAPE_TEXT], other[AG_SHAPE_TEXT];
@@ -219,11 +227,21 @@ static bool mask_good(ag_place where, const char *function, const char *name, ag
     return fits;
 }
 
+static bool mask_type_good(ag_place where, const char *function, const char *name, ag_tensor mask, ag_tensor q)
+{
+    ag_dtype dtype = ag_dtype_of(mask), other = ag_dtype_of(q);
+    if (ag_error_code() == AG_OK && dtype != AG_UINT8 && dtype != other) {
+        ag_error_raise(where, AG_ERROR_DTYPE, "%s: %s is %s, it must be uint8 or %s", function, name, ag_dtype_name(dtype),
+                       ag_dtype_name(other));
+    }
+    return ag_error_code() == AG_OK;
+}
+
 /* Both masks as one for ag_scaled_dot_product_attention(), for scores (n,h,l,s); false after raising. */
-static bool join_masks(ag_place where, const char *function, const nn_attention_options *o, ag_tensor q, ag_tensor k, bool alone,
+static bool join_masks(ag_place where, const char *function, const nn_attention_options *o, ag_tensor q, int64_t s, bool alone,
                        ag_tensor *joined)
 {
-    const int64_t n = ag_size(q, 0), h = ag_size(q, 1), l = ag_size(q, 2), s = ag_size(k, 2);
+    const int64_t n = ag_size(q, 0), h = ag_size(q, 1), l = ag_size(q, 2);
     ag_tensor mask = o->mask, padding = o->key_padding;
     char needed[160];
     if (!ag_is_none(mask)) {
@@ -231,7 +249,8 @@ static bool join_masks(ag_place where, const char *function, const nn_attention_
         snprintf(needed, sizeof(needed), "(%lld,%lld) or (%lld,%lld,%lld)", (long long)l, (long long)s, (long long)(n * h),
                  (long long)l, (long long)s);
         bool two = ag_shape_equal(shape, AG_SHAPE(l, s)), three = ag_shape_equal(shape, AG_SHAPE(n * h, l, s));
-        if (!mask_good(where, function, "the mask", mask, two || three, needed)) {
+        if (!mask_good(where, function, "the mask", mask, two || three, needed) ||
+            !mask_type_good(where, function, "the mask", mask, q)) {
             return false;
         }
         mask = three && !two ? ag_reshape(mask, AG_SHAPE(n, h, l, s)) : mask;
@@ -244,7 +263,8 @@ static bool join_masks(ag_place where, const char *function, const nn_attention_
             snprintf(needed, sizeof(needed), "(%lld,%lld)", (long long)n, (long long)s);
         }
         bool fits = alone ? ag_shape_equal(shape, AG_SHAPE(s)) : ag_shape_equal(shape, AG_SHAPE(n, s));
-        if (!mask_good(where, function, "key_padding", padding, fits, needed)) {
+        if (!mask_good(where, function, "key_padding", padding, fits, needed) ||
+            !mask_type_good(where, function, "key_padding", padding, q)) {
             return false;
         }
         padding = ag_reshape(padding, AG_SHAPE(n, 1, 1, s));
@@ -275,6 +295,12 @@ static bool inputs_fit(ag_place where, const char *function, const struct nn_att
                        ag_tensor key)
 {
     const nn_attention_config *c = &self->config;
+    if (ag_is_none(query) || ag_is_none(value)) {
+        char text[NN_TEXT];
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: %s: the %s is missing", function,
+                       nn_module_text(&self->base, text, sizeof(text)), ag_is_none(query) ? "query" : "value");
+        return false;
+    }
     ag_shape q = ag_shape_of(query), v = ag_shape_of(value), k = ag_shape_of(key);
     if (ag_error_code() != AG_OK) {
         return false;
@@ -286,15 +312,16 @@ static bool inputs_fit(ag_place where, const char *function, const struct nn_att
     if (fits && q.ndim == 3) {
         fits = q.size[1 - steps] == v.size[1 - steps] && q.size[1 - steps] == k.size[1 - steps];
     }
-    if (!fits) {
+    bool empty = fits && (q.size[steps] == 0 || k.size[steps] == 0);
+    if (!fits || empty) {
         char text[NN_TEXT], tq[AG_SHAPE_TEXT], tv[AG_SHAPE_TEXT], tk[AG_SHAPE_TEXT];
-        ag_error_raise(where, AG_ERROR_SHAPE, "%s: %s needs %s of widths %lld, %lld and %lld, got query %s, value %s and key %s",
+        ag_error_raise(where, AG_ERROR_SHAPE, "%s: %s needs %s of widths %lld, %lld and %lld, got query %s, value %s and key %s%s",
                        function, nn_module_text(&self->base, text, sizeof(text)),
                        c->batch_first ? "(batch,steps,width)" : "(steps,batch,width)", (long long)c->embed, (long long)c->value,
                        (long long)c->key, ag_shape_format(q, tq, sizeof(tq)), ag_shape_format(v, tv, sizeof(tv)),
-                       ag_shape_format(k, tk, sizeof(tk)));
+                       ag_shape_format(k, tk, sizeof(tk)), empty ? ": there are no steps" : "");
     }
-    return fits;
+    return fits && !empty;
 }
 
 ag_tensor nn_attention_apply(ag_place where, const char *function, nn_module *m, ag_tensor query, ag_tensor value, ag_tensor key,
@@ -313,13 +340,10 @@ ag_tensor nn_attention_apply(ag_place where, const char *function, nn_module *m,
     project_all(self, x, from, other, &q, &k, &v);
     ag_attention_config c = ag_attention_defaults();
     c.causal = o->causal;
-    if (o->cache != NULL) {
-        c.causal_shift = o->cache->length;
-        if (ag_error_code() != AG_OK || !cache_append(where, function, o->cache, &k, &v)) {
-            return AG_NIL;
-        }
-    }
-    if (ag_error_code() != AG_OK || !join_masks(where, function, o, q, k, alone, &mask)) {
+    c.causal_shift = o->cache != NULL ? o->cache->length : 0;
+    /* The cache comes last: a mistake leaves it as it was. */
+    if (ag_error_code() != AG_OK || !join_masks(where, function, o, q, c.causal_shift + ag_size(k, 2), alone, &mask) ||
+        (o->cache != NULL && !cache_append(where, function, o->cache, &k, &v))) {
         return AG_NIL;
     }
     if (m->training && self->config.dropout > 0) {

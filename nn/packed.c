@@ -2,6 +2,8 @@
  * Sequences of several lengths, packed row by row and padded again. All of it is choosing rows, so gradients go back to where
  * values came from.
  */
+#include <stdio.h>
+
 #include "recurrent_parts.h"
 
 static const nn_packed packed_nil = {{UINT64_MAX}, {UINT64_MAX}, {UINT64_MAX}, {UINT64_MAX}};
@@ -103,6 +105,62 @@ nn_packed nn_pack_padded_at(ag_place where, ag_tensor x, ag_tensor lengths, bool
     return p;
 }
 
+static bool int64_vector(ag_tensor t)
+{
+    return ag_is_alive(t) && ag_dtype_of(t) == AG_INT64 && ag_ndim(t) == 1;
+}
+
+/* Whether each sequence has one place: sorted is a permutation whose inverse is unsorted. */
+static bool is_order(ag_tensor sorted, ag_tensor unsorted)
+{
+    const int64_t *place = ag_data(sorted), *back = ag_data(unsorted);
+    int64_t n = ag_numel(sorted);
+    bool fits = place != NULL && back != NULL && ag_numel(unsorted) == n;
+    for (int64_t i = 0; fits && i < n; i++) {
+        fits = place[i] >= 0 && place[i] < n && back[place[i]] == i;
+    }
+    return fits;
+}
+
+bool nn_packed_good(ag_place where, const char *function, nn_packed p)
+{
+    const char *problem = NULL;
+    char text[AG_SHAPE_TEXT + 128];
+    if (ag_is_nil(p.data) || ag_is_nil(p.batch_sizes) || ag_error_code() != AG_OK) {
+        return false;
+    }
+    if (!ag_is_alive(p.data) || !int64_vector(p.batch_sizes) || !int64_vector(p.sorted) || !int64_vector(p.unsorted)) {
+        ag_error_raise(where, AG_ERROR_VALUE,
+                       "%s: the sequences are not packed: they need data, and int64 batch_sizes, sorted and unsorted, as "
+                       "nn_pack_padded() makes them", function);
+        return false;
+    }
+    ag_tensor sizes = ag_contiguous(p.batch_sizes), sorted = ag_contiguous(p.sorted), unsorted = ag_contiguous(p.unsorted);
+    const int64_t *rows = ag_data(sizes);
+    int64_t steps = ag_numel(sizes), batch = ag_numel(sorted), all = 0;
+    for (int64_t t = 0; rows != NULL && problem == NULL && t < steps; all += rows[t++]) {
+        if (rows[t] < 1 || rows[t] > (t > 0 ? rows[t - 1] : batch)) {
+            snprintf(text, sizeof(text), "step %lld has %lld sequences after %lld", (long long)t, (long long)rows[t],
+                     (long long)(t > 0 ? rows[t - 1] : batch));
+            problem = text;
+        }
+    }
+    if (problem == NULL && (steps == 0 || rows[0] != batch)) {
+        problem = "the first step must have all sequences";
+    } else if (problem == NULL && !is_order(sorted, unsorted)) {
+        problem = "sorted and unsorted must be an order of the sequences and its inverse";
+    } else if (problem == NULL && (ag_ndim(p.data) < 1 || ag_size(p.data, 0) != all)) {
+        char shape[AG_SHAPE_TEXT];
+        snprintf(text, sizeof(text), "batch_sizes add up to %lld rows, and data is %s", (long long)all,
+                 ag_shape_format(ag_shape_of(p.data), shape, sizeof(shape)));
+        problem = text;
+    }
+    if (problem != NULL && ag_error_code() == AG_OK) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: the packed sequences do not fit together: %s", function, problem);
+    }
+    return ag_error_code() == AG_OK;
+}
+
 /* Where each place of the padded result comes from: a row of the packed data, or the row of padding behind them. */
 static ag_tensor places(nn_packed p, bool batch_first, int64_t total, ag_tensor *lengths)
 {
@@ -126,7 +184,9 @@ ag_tensor nn_pad_packed_at(ag_place where, nn_packed packed, bool batch_first, d
     ag_place before = ag_caller_set(where);
     ag_frame frame = ag_frame_begin();
     ag_tensor y = AG_NIL, ends = AG_NIL;
-    if (ag_error_code() == AG_OK && !ag_is_nil(packed.data)) {
+    if (nn_packed_good(where, "nn_pad_packed", packed)) {
+        packed.batch_sizes = ag_contiguous(packed.batch_sizes);
+        packed.sorted = ag_contiguous(packed.sorted);
         ag_shape s = ag_shape_of(packed.data), last = s, shape = s;
         last.size[0] = 1;
         ag_tensor index = places(packed, batch_first, s.size[0], &ends);

@@ -194,7 +194,7 @@ static ag_tensor all_layers(struct nn_rnn *self, const struct run *r, ag_tensor 
     return x;
 }
 
-static bool state_fits(const nn_module *m, const char *name, ag_tensor s, ag_shape wanted)
+static bool state_fits(const char *function, const nn_module *m, const char *name, ag_tensor s, ag_shape wanted)
 {
     char text[NN_TEXT], given[AG_SHAPE_TEXT], needed[AG_SHAPE_TEXT];
     if (ag_is_none(s) || ag_error_code() != AG_OK || ag_shape_equal(ag_shape_of(s), wanted)) {
@@ -203,25 +203,25 @@ static bool state_fits(const nn_module *m, const char *name, ag_tensor s, ag_sha
     ag_shape_format(ag_shape_of(s), given, sizeof(given));
     ag_shape_format(wanted, needed, sizeof(needed));
     if (ag_error_code() == AG_OK) {
-        ag_error_raise(AG_HERE, AG_ERROR_SHAPE, "nn_rnn_forward: %s: the state %s is %s and must be %s: %shidden size",
+        ag_error_raise(AG_HERE, AG_ERROR_SHAPE, "%s: %s: the state %s is %s and must be %s: %shidden size", function,
                        nn_module_text(m, text, sizeof(text)), name, given, needed,
                        wanted.ndim == 3 ? "layers times directions, batch, " : "layers times directions, ");
     }
     return false;
 }
 
-static bool states_fit(const struct nn_rnn *self, const nn_rnn_state *s, ag_shape wanted)
+static bool states_fit(const char *function, const struct nn_rnn *self, const nn_rnn_state *s, ag_shape wanted)
 {
     char text[NN_TEXT];
     if (s == NULL) {
         return true;
     }
     if (kind_of(&self->base) != NN_LSTM && !ag_is_none(s->c)) {
-        ag_error_raise(AG_HERE, AG_ERROR_VALUE, "nn_rnn_forward: %s has no state c",
+        ag_error_raise(AG_HERE, AG_ERROR_VALUE, "%s: %s has no state c", function,
                        nn_module_text(&self->base, text, sizeof(text)));
         return false;
     }
-    return state_fits(&self->base, "h", s->h, wanted) && state_fits(&self->base, "c", s->c, wanted);
+    return state_fits(function, &self->base, "h", s->h, wanted) && state_fits(function, &self->base, "c", s->c, wanted);
 }
 
 static bool input_fits(const struct nn_rnn *self, ag_tensor x)
@@ -255,7 +255,7 @@ static ag_tensor rnn_run(struct nn_rnn *self, ag_tensor x, nn_rnn_state *state)
     int64_t count = self->config.layers * directions(self), hidden = self->config.hidden;
     x = !batched ? ag_unsqueeze(x, 1) : swapped ? ag_transpose(x, 0, 1) : x;
     int64_t batch = ag_size(x, 1);
-    if (!states_fit(self, state, batched ? AG_SHAPE(count, batch, hidden) : AG_SHAPE(count, hidden))) {
+    if (!states_fit("nn_rnn_forward", self, state, batched ? AG_SHAPE(count, batch, hidden) : AG_SHAPE(count, hidden))) {
         return AG_NIL;
     }
     struct run r = {.batch = batch, .wants_state = state != NULL};
@@ -344,16 +344,19 @@ static ag_tensor reordered(ag_tensor state, ag_tensor order)
     return ag_is_none(state) ? state : ag_index_select(state, 1, order);
 }
 
-static nn_packed packed_run(struct nn_rnn *self, nn_packed x, nn_rnn_state *state)
+static nn_packed packed_run(const char *function, struct nn_rnn *self, nn_packed x, nn_rnn_state *state)
 {
     nn_packed y = {AG_NIL, x.batch_sizes, x.sorted, x.unsorted};
+    if (!nn_packed_good(AG_HERE, function, x)) {
+        return y;
+    }
     ag_tensor sizes = ag_contiguous(x.batch_sizes);
     struct run r = {.batch_sizes = sizes, .wants_state = state != NULL, .last = last_rows(sizes)};
     if (ag_error_code() != AG_OK) {
         return y;
     }
     r.batch = ag_numel(r.last);
-    if (!states_fit(self, state, AG_SHAPE(self->config.layers * directions(self), r.batch, self->config.hidden))) {
+    if (!states_fit(function, self, state, AG_SHAPE(self->config.layers * directions(self), r.batch, self->config.hidden))) {
         return y;
     }
     if (state != NULL) {
@@ -372,7 +375,7 @@ nn_packed nn_rnn_forward_packed_at(ag_place where, nn_module *m, nn_packed x, nn
     nn_call call;
     nn_packed y = {AG_NIL, AG_NIL, AG_NIL, AG_NIL};
     if (begin(&call, where, "nn_rnn_forward_packed", m)) {
-        y = packed_run((struct nn_rnn *)m, x, state);
+        y = packed_run("nn_rnn_forward_packed", (struct nn_rnn *)m, x, state);
         finish(&call, y.data, state);
     }
     return y;
@@ -385,7 +388,7 @@ ag_tensor nn_rnn_forward_lengths_at(ag_place where, nn_module *m, ag_tensor x, a
         return AG_NIL;
     }
     struct nn_rnn *self = (struct nn_rnn *)m;
-    nn_packed y = packed_run(self, nn_pack_padded(x, lengths, self->config.batch_first), state);
+    nn_packed y = packed_run("nn_rnn_forward_lengths", self, nn_pack_padded(x, lengths, self->config.batch_first), state);
     ag_tensor padded = nn_pad_packed(y, self->config.batch_first, 0, NULL);
     finish(&call, padded, state);
     return padded;

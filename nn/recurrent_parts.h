@@ -21,6 +21,8 @@ static inline int64_t nn_rnn_gates(nn_rnn_kind kind)
 /* The operation of one direction. cells: LSTM's c of every step, else AG_NONE. */
 ag_tensor nn_rnn_apply(nn_rnn_kind kind, ag_tensor x, nn_rnn_state before, ag_recurrent_weights w, ag_recurrent_config config,
                        ag_tensor *cells);
+/* Whether what was packed fits together; raises in the function's name, or is silent for nil and a sticky error. */
+bool nn_packed_good(ag_place where, const char *function, nn_packed packed);
 /* Raises in the constructor's name; false then. */
 bool nn_rnn_config_good(const char *function, const nn_rnn_config *config);
 /* Whether m is a recurrent layer whose inputs are (steps,batch,…). */

@@ -214,6 +214,10 @@ ag_tensor nn_decoder_forward_at(ag_place where, nn_module *m, ag_tensor x, ag_te
 {
     const char *function = "nn_decoder_forward";
     const struct inputs in = { memory, own, source };
+    if (ag_is_none(memory) && ag_error_code() == AG_OK) {
+        ag_error_raise(where, AG_ERROR_VALUE, "%s: the memory is missing", function);
+        return AG_NIL;
+    }
     return right_type(where, function, m, &decoder_layer_type, &decoder_type, "a decoder of a Transformer")
                ? call(where, function, m, x, &in)
                : AG_NIL;

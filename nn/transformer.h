@@ -56,6 +56,7 @@ AG_API void nn_kv_cache_drop(nn_kv_cache *cache); /* forgets the steps and frees
 typedef struct nn_attention_options {
     ag_tensor mask;        /* (l,s), or (batch heads,l,s): uint8, not 0 where a key is not seen; or numbers that are added */
     ag_tensor key_padding; /* (batch,s), or (s) without a batch: likewise, for all queries and heads */
+    /* A query from which all keys are hidden has no weights: its row of the result is NaN, as PyTorch's. */
     bool causal;           /* query i sees keys 0..i alone, counted from the beginning of the cache */
     nn_kv_cache *cache;    /* the new keys and values are appended, and all are attended to; a stack takes one for each layer */
     ag_tensor *weights;    /* becomes the weights (batch,l,s), the mean over the heads; holds all of them in memory */

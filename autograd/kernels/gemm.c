@@ -12,6 +12,8 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <blis.h>
@@ -28,7 +30,6 @@ enum {
     HEIGHT = 256, /* rows at once: packed, they live in L2 */
     STRIP = 8,    /* rows that are packed beside each other */
     AHEAD = 8,    /* rows that are asked for before they are packed */
-    GAP = 64,     /* bytes between strips: else lines of all of them would fall into few sets of the cache */
     WIDEST = 64,  /* columns of a panel, at most */
 };
 
@@ -93,7 +94,7 @@ static void pack_panel(const k_tile_kernel *kernel, const product *p, const char
 static void pack_rows(const product *p, int64_t i, int64_t rows, int64_t l, int64_t depth, char *to,
                       const void **a)
 {
-    size_t strip = (size_t)(depth * STRIP) * p->size + GAP;
+    size_t strip = (size_t)(depth * STRIP) * p->size;
     for (int64_t q = 0; q < depth; q++) {
         const char *from = p->a + (size_t)(i * p->ars + (l + q) * p->acs) * p->size;
         char *row = to + (size_t)(q * STRIP) * p->size;
@@ -123,7 +124,7 @@ static void pack_rows(const product *p, int64_t i, int64_t rows, int64_t l, int6
 static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0, int64_t i1,
                        int64_t j0, int64_t j1)
 {
-    _Alignas(64) char right[DEPTH * WIDEST * sizeof(float)], left[DEPTH * HEIGHT * sizeof(float) + HEIGHT / STRIP * GAP];
+    _Alignas(64) char right[DEPTH * WIDEST * sizeof(float)], left[DEPTH * HEIGHT * sizeof(float)];
     const void *a[HEIGHT];
     void *c[HEIGHT];
     int64_t step[DEPTH];
@@ -207,12 +208,25 @@ static void tile_product(const k_tile_kernel *kernel, int threads, const product
 
 /* ---- the choice ------------------------------------------------------------------------------ */
 
+/* BLIS's name for the processor. Asked before BLIS is initialised, it aborts where BLIS_ARCH_TYPE is set. */
+static arch_t blis_arch(void)
+{
+    static atomic_int known = -1; /* threads that find it so ask, and find the same */
+    int arch = atomic_load_explicit(&known, memory_order_relaxed);
+    if (AG_UNLIKELY(arch < 0)) {
+        bli_init();
+        arch = (int)bli_arch_query_id();
+        atomic_store_explicit(&known, arch, memory_order_relaxed);
+    }
+    return (arch_t)arch;
+}
+
 /* BLIS has good AVX2 kernels of its own; its AVX-512 ones lose to the tile, and so do the plain
  * ones it falls back to on a processor that it does not know. */
 static inline bool tile_is_best(const k_tile_kernel *kernel, size_t size)
 {
     return (size_t)kernel->lanes * size == 64 ||
-           AG_UNLIKELY(bli_arch_query_id() == BLIS_ARCH_GENERIC && kernel->lanes * size > 16);
+           AG_UNLIKELY(blis_arch() == BLIS_ARCH_GENERIC && kernel->lanes * size > 16);
 }
 
 #define GEMM(name) name##_f32
@@ -238,9 +252,26 @@ void k_gemm(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const 
     }
 }
 
+static bool tile_is_chosen(void)
+{
+    return tile_is_best(k_tile_for(AG_FLOAT32), sizeof(float));
+}
+
 const char *k_gemm_arch(void)
 {
-    const k_tile_kernel *kernel = k_tile_for(AG_FLOAT32);
-    return tile_is_best(kernel, sizeof(float)) ? kernel->name
-                                               : bli_arch_string(bli_arch_query_id());
+    return tile_is_chosen() ? k_tile_for(AG_FLOAT32)->name : bli_arch_string(blis_arch());
+}
+
+void k_gemm_text(char *text, size_t size)
+{
+    if (tile_is_chosen()) {
+        snprintf(text, size, "own %s", k_gemm_arch());
+    } else {
+        snprintf(text, size, "BLIS %s %s", bli_info_get_version_str(), k_gemm_arch());
+    }
+}
+
+bool k_gemm_is_generic(void)
+{
+    return !tile_is_chosen() && blis_arch() == BLIS_ARCH_GENERIC;
 }

@@ -26,6 +26,10 @@ void k_gemm(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const 
             const void *b, int64_t brs, int64_t bcs, bool accumulate, void *c, int64_t crs, int64_t ccs);
 /* The name of the BLAS kernels in use, such as "haswell". */
 const char *k_gemm_arch(void);
+/* The same in words: whose kernels, such as "own avx512" or "BLIS 0.9.0 zen3". */
+void k_gemm_text(char *text, size_t size);
+/* Whether BLIS has no kernels for this processor and its plain ones are in use. */
+bool k_gemm_is_generic(void);
 
 /* ---- conv.c: convolution on channels-last images ------------------------------------------------------------------------ */
 

@@ -60,6 +60,57 @@ static struct copy copy_plan(int ndim, const int64_t *size, const int64_t *from,
     return p;
 }
 
+/* Four elements of 4 bytes: vectors of 16 bytes, which every processor has. */
+typedef uint32_t quad __attribute__((vector_size(16)));
+
+#if defined(__clang__)
+#define SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+#define SHUFFLE(x, y, ...) __builtin_shuffle(x, y, (quad){ __VA_ARGS__ })
+#endif
+
+/* to[i][k] = from[k][i] for i, k < 4: copied one by one the elements would cost several times as much. */
+static AG_ALWAYS_INLINE void turn_quads(const uint32_t *from, int64_t from_step, uint32_t *to, int64_t to_step)
+{
+    quad a, b, c, d;
+    memcpy(&a, from, sizeof(a));
+    memcpy(&b, from + from_step, sizeof(b));
+    memcpy(&c, from + 2 * from_step, sizeof(c));
+    memcpy(&d, from + 3 * from_step, sizeof(d));
+    quad ab = SHUFFLE(a, b, 0, 4, 1, 5), cd = SHUFFLE(c, d, 0, 4, 1, 5);
+    quad ab_high = SHUFFLE(a, b, 2, 6, 3, 7), cd_high = SHUFFLE(c, d, 2, 6, 3, 7);
+    a = SHUFFLE(ab, cd, 0, 1, 4, 5);
+    b = SHUFFLE(ab, cd, 2, 3, 6, 7);
+    c = SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    d = SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
+    memcpy(to, &a, sizeof(a));
+    memcpy(to + to_step, &b, sizeof(b));
+    memcpy(to + 2 * to_step, &c, sizeof(c));
+    memcpy(to + 3 * to_step, &d, sizeof(d));
+}
+
+/* to[r][c] = from[c][r], in tiles, within which whole cache lines of `to` are written one after the other. */
+static void turn_plane(int64_t rows, int64_t columns, const uint32_t *from, int64_t from_step, uint32_t *to, int64_t to_step)
+{
+    int64_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
+    for (int64_t r0 = 0; r0 < whole_rows; r0 += TILE) {
+        int64_t r1 = r0 + TILE < whole_rows ? r0 + TILE : whole_rows;
+        for (int64_t c0 = 0; c0 < whole_columns; c0 += TILE) {
+            int64_t c1 = c0 + TILE < whole_columns ? c0 + TILE : whole_columns;
+            for (int64_t r = r0; r < r1; r += 4) {
+                for (int64_t c = c0; c < c1; c += 4) {
+                    turn_quads(from + c * from_step + r, from_step, to + r * to_step + c, to_step);
+                }
+            }
+        }
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t c = r < whole_rows ? whole_columns : 0; c < columns; c++) {
+            to[r * to_step + c] = from[c * from_step + r];
+        }
+    }
+}
+
 /* Copies a plane of rows x columns in tiles, so that a transposition reads and writes whole cache lines. */
 #define COPY_PLANE(name, T)                                                                                       \
     static void name(int64_t rows, int64_t columns, const T *from, int64_t from_row, int64_t from_column, T *to,  \
@@ -114,6 +165,9 @@ static void pack_plane(const void *task, int64_t i)
     if (t->bytes == 1) {
         copy_plane_1(p->size[row], p->size[column], (const uint8_t *)t->src + from, p->from[row], p->from[column],
                      (uint8_t *)t->dst + to, p->to[row], p->to[column]);
+    } else if (t->bytes == 4 && p->from[row] == 1 && p->to[column] == 1 && row != column) {
+        turn_plane(p->size[row], p->size[column], (const uint32_t *)t->src + from, p->from[column], (uint32_t *)t->dst + to,
+                   p->to[row]);
     } else if (t->bytes == 4) {
         copy_plane_4(p->size[row], p->size[column], (const uint32_t *)t->src + from, p->from[row], p->from[column],
                      (uint32_t *)t->dst + to, p->to[row], p->to[column]);

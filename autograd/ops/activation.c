@@ -4,6 +4,7 @@
  */
 #include <math.h>
 
+#include "../internal.h"
 #include "../kernels/vector.h"
 #include "elementwise_samples.h"
 #include "loops.h"
@@ -44,7 +45,7 @@ UNARY_FLOAT(relu, x <= 0 ? 0 : x, x <= 0 ? 0 : x)
 
 static void relu_backward(ag_sweep *s)
 {
-    ag_sweep_add(s, 0, relu_slope(ag_sweep_grad(s, 0), ag_sweep_output(s, 0)));
+    ag_sweep_slope(s, &op_relu_slope, ag_sweep_output(s, 0), NULL);
 }
 
 AG_OP(relu){ELEMENTWISE(relu, 1, AG_SAVE_OUTPUT(0)), .formula = "y = max(x, 0)", .derivative = "dx = dy [y > 0]",
@@ -85,7 +86,7 @@ UNARY_FLOAT(tanh, k_tanh_f32(x), tanh(x))
 
 static void tanh_backward(ag_sweep *s)
 {
-    ag_sweep_add(s, 0, tanh_slope(ag_sweep_grad(s, 0), ag_sweep_output(s, 0)));
+    ag_sweep_slope(s, &op_tanh_slope, ag_sweep_output(s, 0), NULL);
 }
 
 AG_OP(tanh){ELEMENTWISE(tanh, 1, AG_SAVE_OUTPUT(0)), .formula = "y = tanh(x)", .derivative = "dx = dy (1 - y^2)",
@@ -126,7 +127,7 @@ UNARY_FLOAT(sigmoid, k_sigmoid_f32(x), k_sigmoid_f64(x))
 
 static void sigmoid_backward(ag_sweep *s)
 {
-    ag_sweep_add(s, 0, sigmoid_slope(ag_sweep_grad(s, 0), ag_sweep_output(s, 0)));
+    ag_sweep_slope(s, &op_sigmoid_slope, ag_sweep_output(s, 0), NULL);
 }
 
 AG_OP(sigmoid){ELEMENTWISE(sigmoid, 1, AG_SAVE_OUTPUT(0)), .formula = "y = 1 / (1 + e^-x)",
@@ -171,7 +172,7 @@ UNARY_LOOP(leaky_relu_f64, double, double, struct slope, x > 0 ? x : x *c->value
 
 static void leaky_relu_backward(ag_sweep *s)
 {
-    ag_sweep_add(s, 0, leaky_relu_slope(ag_sweep_grad(s, 0), ag_sweep_input(s, 0), ag_sweep_params(s)));
+    ag_sweep_slope(s, &op_leaky_relu_slope, ag_sweep_input(s, 0), ag_sweep_params(s));
 }
 
 AG_OP(leaky_relu){ELEMENTWISE(leaky_relu, 1, AG_SAVE_INPUT(0)), .params = sizeof(struct slope),
@@ -278,7 +279,7 @@ UNARY_FLOAT(gelu, k_gelu_f32(x), k_gelu_f64(x))
 
 static void gelu_backward(ag_sweep *s)
 {
-    ag_sweep_add(s, 0, gelu_slope(ag_sweep_grad(s, 0), ag_sweep_input(s, 0)));
+    ag_sweep_slope(s, &op_gelu_slope, ag_sweep_input(s, 0), NULL);
 }
 
 AG_OP(gelu){ELEMENTWISE(gelu, 1, AG_SAVE_INPUT(0)), .formula = "y = x Phi(x)", .derivative = "dx = dy (Phi(x) + x phi(x))",

@@ -44,20 +44,20 @@ static bool has_classes(data_set *set, int64_t *class)
     return false;
 }
 
-bool generative_open(struct digits *d, const struct options *o, bool clothes, ag_rng *rng)
+bool generative_open(struct digits *d, const struct options *o, struct generative_source from, ag_rng *rng)
 {
-    if (!(clothes ? clothes_open(d, o, rng) : digits_open(d, o, rng))) {
+    if (!(from.clothes ? clothes_open(d, o, rng) : digits_open_pngs(d, o, from.pngs, rng))) {
         return false;
     }
     int64_t class = 0;
-    if (has_classes(d->train, &class)) {
+    if (has_classes(d->train, &class) || (from.pngs != NULL && !from.to_order && ag_exit_status() == 0)) {
         return true;
     }
     if (ag_exit_status() == 0) {
         fprintf(stderr,
                 "%s: %s: all %lld training pictures are of class %lld (%s): a network that has seen one class only cannot be told "
                 "from one that has collapsed to it; name a folder with pictures of two classes or more\n",
-                o->program, d->folder, (long long)data_set_size(d->train), (long long)class, generative_class(clothes, class));
+                o->program, d->folder, (long long)data_set_size(d->train), (long long)class, generative_class(from.clothes, class));
     }
     digits_close(d);
     return false;
@@ -83,7 +83,8 @@ bool generative_finite(const struct saving *s, const char *name, double loss, do
     bool lost = !isfinite(loss);
     double value = lost ? loss : gradient;
     fflush(stdout);
-    fprintf(stderr, "%s: the %s%s%s became %g at epoch %lld, step %lld, and that step was not made; try a smaller --lr (it is %g)\n",
+    fprintf(stderr,
+            "%s: the %s%s%s became %g at epoch %lld, step %lld, and that step was not made; try a smaller --lr (it is %g)\n",
             o->program, name, name[0] != '\0' ? "'s " : "", lost ? "loss" : "gradient", isnan(value) ? fabs(value) : value,
             (long long)epoch, (long long)step, o->lr); /* not "-nan" */
     const char *path = s->checkpoint != NULL ? data_checkpoint_path(s->checkpoint) : "";

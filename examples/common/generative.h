@@ -16,9 +16,16 @@
 nn_module *half(int64_t in, int64_t out);
 nn_module *twice(int64_t in, int64_t out);
 
-/* Opens the digits, or Fashion-MNIST, as digits_open() does. A set of one class is refused: what is learned from it cannot be told
- * from a failure. False after an error, which has been printed. */
-bool generative_open(struct digits *d, const struct options *o, bool clothes, ag_rng *rng);
+/* Where the pictures to learn from lie: MNIST's files, or those of Fashion-MNIST, or PNG files. */
+struct generative_source {
+    bool clothes;
+    const char *pngs; /* a folder; NULL: none */
+    bool to_order;    /* pictures of a class that is named will be wanted */
+};
+/* Opens them as digits_open(), clothes_open() and digits_open_pngs() do. A set of one class is refused, as what is learned from it
+ * cannot be told from a failure; but PNG files that are in no folders of classes are welcome, unless a class is to be named. False
+ * after an error, which has been printed. */
+bool generative_open(struct digits *d, const struct options *o, struct generative_source from, ag_rng *rng);
 /* What the pictures of a class are called. */
 const char *generative_class(bool clothes, int64_t class);
 

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <wengert/wengert.h>
+
 enum { EXIT_USAGE = 2, GO_ON = -1 };
 
 /* What getopt_long returns: above every character, so that no short option is ever accepted by
@@ -197,6 +199,9 @@ static const char *default_of(const struct options *defaults, enum key key, char
         snprintf(text, bytes, "%lld", (long long)defaults->batch);
         return text;
     case KEY_LR:
+        if (defaults->usual_lr != NULL) {
+            return defaults->usual_lr;
+        }
         snprintf(text, bytes, "%g", defaults->lr);
         return text;
     case KEY_VALIDATION:
@@ -604,7 +609,7 @@ int options_parse(struct options *o, int argc, char **argv)
     o->seed = 1;
     o->steps = o->steps > 0 ? o->steps : 600;
     o->batch = o->batch > 0 ? o->batch : 64;
-    o->lr = o->lr > 0 ? o->lr : 1e-3;
+    o->lr = o->usual_lr != NULL ? 0 : o->lr > 0 ? o->lr : 1e-3;
     o->pictures = "wengert-out";
     o->validation = o->validation > 0 ? o->validation : 0.05;
     o->patience = o->patience > 0 ? o->patience : 3;
@@ -680,5 +685,8 @@ int options_parse(struct options *o, int argc, char **argv)
         return EXIT_USAGE;
     }
     o->resume = o->resume || o->from_saved;
+    if (ag_machine_remedy() != NULL) {
+        fprintf(stderr, "%s: %s\n", o->program, ag_machine_remedy());
+    }
     return GO_ON;
 }

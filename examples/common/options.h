@@ -89,6 +89,7 @@ struct options {
     int steps;            /* default 600 */
     int64_t batch;        /* default 64 */
     double lr;            /* default 1e-3 */
+    const char *usual_lr; /* NULL, or the default in words: lr is 0 if none is given, and the program chooses */
     double validation;    /* share of the training files, default 0.05 */
     const char *data;     /* NULL: the embedded sample */
     const char *json;     /* NULL: none is written */

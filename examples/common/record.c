@@ -70,6 +70,7 @@ json_t *record_begin(const struct options *o)
     json_object_set_new(root, "program", json_string(o->program));
     json_object_set_new(root, "seed", json_integer(o->seed));
     json_object_set_new(root, "threads", json_integer(ag_threads()));
+    json_object_set_new(root, "kernels", json_string(ag_machine_text()));
     return root;
 }
 

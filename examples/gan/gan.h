@@ -21,15 +21,18 @@ enum { NON_SATURATING, LEAST_SQUARES, HINGE, WASSERSTEIN };
 
 /* ---- The networks (networks.c) -------------------------------------------------------------------------------------------- */
 
-/* Two players. What the first eight say is set by the caller, then game_begin() makes the rest. */
+/* Two players. What the first nine say is set by the caller, then game_begin() makes the rest. */
 struct game {
     int net, loss;
     int64_t latent;   /* random numbers behind a picture */
     bool conditional; /* both are told the class */
     bool too_strong;  /* the discriminator gets every advantage */
+    bool spectral;    /* no layer of the discriminator makes differences larger */
     double label_smoothing, label_noise;
     double lr;
     nn_module *generator, *discriminator;
+    nn_module *average; /* of the generator's weights over the last steps: it paints what is shown, more steadily */
+    int64_t learned;    /* steps of the generator */
     optim *g_opt, *d_opt;
     ag_rng rng; /* which labels are turned round */
 };
@@ -37,8 +40,12 @@ struct game {
 /* Makes networks and optimizers, of float32, or of float64 for those who check. */
 void game_begin(struct game *game, ag_rng *rng, ag_dtype dtype);
 void game_end(struct game *game);
+/* Takes the generator's weights into the average; to be called after each of its steps. */
+void game_average(struct game *game);
+/* Makes the average ready to be looked at, at the end of an epoch. */
+void game_settle(struct game *game, uint64_t seed);
 /* (n, latent) random numbers -> (n,1,28,28) pictures, from -1 (paper) to 1 (ink). labels (n), not looked at without --conditional. */
-ag_tensor generate(const struct game *game, ag_tensor noise, ag_tensor labels);
+ag_tensor generate(const struct game *game, nn_module *generator, ag_tensor noise, ag_tensor labels);
 /* (n,1,28,28) -> (n,1): high for real. */
 ag_tensor score(const struct game *game, ag_tensor pictures, ag_tensor labels);
 
@@ -86,6 +93,7 @@ struct looks {
     double variety;
     double share[DIGIT_CLASSES]; /* of pictures that look like that class */
     int classes;                 /* how many have a share of 3 % or more */
+    int missing;                 /* how many of ten the real pictures do not have */
     double distance;             /* from the nearest real picture; 1: as far as real pictures are from one another */
     double as_ordered;           /* share of pictures that look like the class that was asked for */
 };

@@ -23,10 +23,8 @@ ag_tensor shown(struct game *game, uint64_t seed, int64_t first, int64_t n)
     for (int64_t i = 0; i < n; i++) {
         labels[i] = (first + i) % DIGIT_CLASSES;
     }
-    nn_eval(game->generator);
-    ag_tensor y = generate(game, fixed_noise(game, seed, first, n), ag_from(AG_SHAPE(n), AG_INT64, labels));
-    nn_train(game->generator);
-    return y;
+    nn_eval(game->average);
+    return generate(game, game->average, fixed_noise(game, seed, first, n), ag_from(AG_SHAPE(n), AG_INT64, labels));
 }
 
 struct plot *plot_shown(struct game *game, const char *program, uint64_t seed, const char *title)

@@ -41,7 +41,7 @@ bool game_step(struct game *game, ag_tensor real, ag_tensor labels, ag_tensor no
     for (int i = 0; i < MEASURES; i++) {
         measured[i] = NAN;
     }
-    ag_tensor fake = generate(game, noise, labels);
+    ag_tensor fake = generate(game, game->generator, noise, labels);
 
     /* The discriminator; if it shall become too strong, several times on the same pictures. */
     for (int round = 0; round < (game->too_strong ? STRONG_ROUNDS : 1); round++) {
@@ -59,6 +59,12 @@ bool game_step(struct game *game, ag_tensor real, ag_tensor labels, ag_tensor no
     }
 
     /* The generator, through the discriminator. */
-    return !generator_learns(game, step) ||
-           learn(game->g_opt, generator_loss(game, score(game, fake, labels)), &measured[G_LOSS], &measured[GRADIENT]);
+    if (!generator_learns(game, step)) {
+        return true;
+    }
+    if (!learn(game->g_opt, generator_loss(game, score(game, fake, labels)), &measured[G_LOSS], &measured[GRADIENT])) {
+        return false;
+    }
+    game_average(game);
+    return true;
 }

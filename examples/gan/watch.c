@@ -68,8 +68,13 @@ struct looks looks_of(const struct nearest *real, ag_tensor pictures, const int6
         }
         looks.as_ordered += (labels[i] == ordered[i]) / (double)n;
     }
+    bool real_has[DIGIT_CLASSES] = { false };
+    for (int64_t i = 0; i < real->n; i++) {
+        real_has[real->labels[i] % DIGIT_CLASSES] = true;
+    }
     for (int class = 0; class < DIGIT_CLASSES; class++) {
         looks.classes += looks.share[class] * 100 >= PER_CENT_OF_A_CLASS;
+        looks.missing += !real_has[class];
     }
     return looks;
 }
@@ -103,10 +108,11 @@ static bool collapsed(const struct looks *looks, char text[256])
     int classes[DIGIT_CLASSES];
     double sum;
     int n = main_classes(looks, classes, &sum);
-    if (n > DIGIT_CLASSES / 3 || looks->distance > 1.2) {
+    if (n > (DIGIT_CLASSES - looks->missing) / 3 || looks->distance > 1.2) {
         return false;
     }
-    size_t used = (size_t)snprintf(text, 256, "the generator has collapsed to a few classes: %.0f %% of its pictures look like", 100 * sum);
+    size_t used = (size_t)snprintf(text, 256, "the generator has collapsed to a few classes: %.0f %% of its pictures look like",
+                                   100 * sum);
     for (int i = 0; i < n; i++) {
         used += (size_t)snprintf(text + used, 256 - used, "%s %d", i > 0 ? "," : "", classes[i]);
     }

@@ -10,7 +10,7 @@
 
 #include "common/record.h"
 
-enum { EMBEDDED = 32, HIDDEN = 128, TRIED = 500, TEMPERATURES = 6 };
+enum { EMBEDDED = 32, HIDDEN = 128, TEMPERATURES = 6 };
 
 /* ---- the network --------------------------------------------------------------------------------------------------------- */
 
@@ -138,28 +138,29 @@ static int by_text(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-/* TRIED names at a temperature. */
+/* Some names at a temperature. */
 static bool tally_names(struct net *net, const struct names *names, const struct wishes *w, double temperature, struct tally *t)
 {
-    char(*text)[WRITTEN] = calloc(TRIED, sizeof *text);
+    char(*text)[WRITTEN] = calloc((size_t)w->tries, sizeof *text);
     ag_rng rng = ag_rng_seed(w->seed + 2000);
-    int count[3] = { 0 }, distinct = 0;
+    int64_t count[3] = { 0 }, distinct = 0;
     bool good = text != NULL;
-    for (int i = 0; good && i < TRIED; i++) {
-        good = write_name(net, names, w->sex == SEXES ? i % SEXES : w->sex, w->starts, temperature, &rng, text[i]);
+    for (int64_t i = 0; good && i < w->tries; i++) {
+        good = write_name(net, names, w->sex == SEXES ? (int)(i % SEXES) : w->sex, w->starts, temperature, &rng, text[i]);
         if (good) {
             count[names_known(names, text[i])]++;
         }
     }
     if (good) {
-        qsort(text, TRIED, sizeof *text, by_text);
-        for (int i = 0; i < TRIED; i++) {
+        qsort(text, (size_t)w->tries, sizeof *text, by_text);
+        for (int64_t i = 0; i < w->tries; i++) {
             distinct += i == 0 || strcmp(text[i], text[i - 1]) != 0;
         }
     }
     free(text);
-    const double share = 100.0 / TRIED;
-    *t = (struct tally){ count[LEARNED] * share, count[HELD_OUT] * share, count[NEW] * share, distinct * share };
+    const double share = 100.0 / (double)w->tries;
+    *t = (struct tally){ (double)count[LEARNED] * share, (double)count[HELD_OUT] * share, (double)count[NEW] * share,
+                         (double)distinct * share };
     return good;
 }
 
@@ -169,7 +170,8 @@ static bool try_temperatures(struct net *net, const struct names *names, const s
     static const double temperatures[TEMPERATURES] = { 0.25, 0.5, 0.75, 1, 1.25, 1.5 };
     double learned[TEMPERATURES], fresh[TEMPERATURES], distinct[TEMPERATURES];
     bool good = true;
-    printf("\n%d names at each temperature:\n\n  temperature   learned   held out     new   different ones\n", TRIED);
+    printf("\n%lld names at each temperature:\n\n  temperature   learned   held out     new   different ones\n",
+           (long long)w->tries);
     for (int i = 0; good && i < TEMPERATURES; i++) {
         struct tally t;
         good = tally_names(net, names, w, temperatures[i], &t);
@@ -201,7 +203,7 @@ static bool try_temperatures(struct net *net, const struct names *names, const s
 bool write_names(struct net *net, const struct names *names, const struct wishes *w, struct plot_output *out, json_t *record)
 {
     nn_eval(&net->base);
-    bool good = print_names(net, names, w, record) && try_temperatures(net, names, w, out, record);
+    bool good = print_names(net, names, w, record) && (w->tries == 0 || try_temperatures(net, names, w, out, record));
     nn_train(&net->base);
     return good;
 }

@@ -22,6 +22,7 @@ struct wishes {
     int sex;            /* FEMALE, MALE or both: SEXES */
     double temperature;
     int64_t count; /* names to print, of each sex */
+    int64_t tries; /* names to try each temperature with; 0: none is tried */
     uint64_t seed;
 };
 

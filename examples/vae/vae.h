@@ -54,12 +54,12 @@ void vae_judge(struct vae *vae, data_loader *loader, const struct options *o, do
 bool vae_train(struct vae *vae, const struct options *o, int epochs, data_loader *pictures, data_loader *test, ag_rng *rng,
                struct course *course, struct plot_output *out);
 
-/* ---- Without reparameterisation (cut.c) --------------------------------------------------------------------------------------- */
+/* ---- Without reparameterisation (cut.c) -------------------------------------------------------------------------------------- */
 
 /* The same network, trained for a moment with the draw cut out of the graph. */
 bool cut_lesson(const struct options *o, data_set *pictures, data_loader *test, json_t *record);
 
-/* ---- Pictures (pictures.c) ----------------------------------------------------------------------------------------------------- */
+/* ---- Pictures (pictures.c) --------------------------------------------------------------------------------------------------- */
 
 /* What is to be drawn beside the rest. */
 struct wishes {

@@ -1,6 +1,8 @@
 /* Several threads: each its own tape, models of their own at once, frozen weights shared, and the same bits for any number. */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "networks.h"
 
@@ -270,15 +272,18 @@ END_TEST
 
 /* ---- the same seed, the same bits -------------------------------------------------------------------------------------------------- */
 
-static uint64_t train_cnn(int threads, double *last)
+enum { STEPS_OF_CNN = 3 };
+
+/* With so many threads in each step. */
+static uint64_t train_cnn(const int *threads, double *last)
 {
     struct trainer t;
-    ag_set_threads(threads);
     nn_module *net = nn_sequential(nn_conv2d(1, 32, 3), nn_batch_norm2d(32), nn_relu(), nn_max_pool2d(2), nn_conv2d(32, 64, 3),
                                    nn_relu(), nn_max_pool2d(2), nn_conv2d(64, 128, 3), nn_relu(), nn_dropout(0.25),
                                    nn_flatten(), nn_linear(1152, 10));
     trainer_open(&t, net, AG_SHAPE(16, 1, 28, 28), 10, 7);
-    for (int step = 0; step < 3; step++) {
+    for (int step = 0; step < STEPS_OF_CNN; step++) {
+        ag_set_threads(threads[step]);
         *last = trainer_step(&t);
     }
     uint64_t hash = nn_hash(t.net);
@@ -288,14 +293,67 @@ static uint64_t train_cnn(int threads, double *last)
 
 START_TEST(the_same_bits_for_any_number_of_threads)
 {
+    static const int counts[][STEPS_OF_CNN] = { { 2, 2, 2 }, { 3, 3, 3 }, { 7, 7, 7 }, { 3, 1, 2 }, { 1, 7, 1 } };
     double first_loss, loss;
-    uint64_t first = train_cnn(1, &first_loss);
+    uint64_t first = train_cnn((const int[]){ 1, 1, 1 }, &first_loss);
     assert_no_error();
-    for (int threads = 1; threads <= 4; threads++) {
-        ck_assert_uint_eq(train_cnn(threads, &loss), first);
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        ck_assert_uint_eq(train_cnn(counts[i], &loss), first);
         ck_assert(loss == first_loss);
     }
     assert_no_error();
+}
+END_TEST
+
+/* Two threads train at once, and both want the workers: one of them goes on alone meanwhile. */
+static void *train_cnn_with_two(void *argument)
+{
+    struct job *job = argument;
+    job->hash = train_cnn((const int[]){ 2, 3, 2 }, &job->loss);
+    finish(job);
+    return NULL;
+}
+
+START_TEST(threads_that_train_at_once_share_the_workers)
+{
+    double loss;
+    uint64_t alone = train_cnn((const int[]){ 1, 1, 1 }, &loss);
+    struct job jobs[THREADS] = { { 0 } };
+    run_all(jobs, train_cnn_with_two);
+    for (int i = 0; i < THREADS; i++) {
+        ck_assert_uint_eq(jobs[i].hash, alone);
+        ck_assert(jobs[i].loss == loss);
+    }
+}
+END_TEST
+
+/* A child that was forked in the middle of training goes on where its parent does. */
+START_TEST(a_forked_child_trains_on)
+{
+    struct trainer t;
+    ag_set_threads(2);
+    trainer_open(&t, nn_sequential(nn_conv2d(1, 32, 3), nn_relu(), nn_flatten(), nn_linear(21632, 10)), AG_SHAPE(16, 1, 28, 28),
+                 10, 7);
+    trainer_step(&t);
+    int result[2];
+    ck_assert_int_eq(pipe(result), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(30);
+        trainer_step(&t);
+        uint64_t hash = nn_hash(t.net);
+        _exit(write(result[1], &hash, sizeof(hash)) == sizeof(hash) ? 0 : 1);
+    }
+    trainer_step(&t);
+    uint64_t hash = 0;
+    int status = 0;
+    waitpid(child, &status, 0);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(read(result[0], &hash, sizeof(hash)), (int)sizeof(hash));
+    ck_assert_uint_eq(hash, nn_hash(t.net));
+    close(result[0]);
+    close(result[1]);
+    trainer_close(&t);
 }
 END_TEST
 
@@ -368,15 +426,16 @@ START_TEST(operations_give_the_same_bits_for_any_number_of_threads)
     ag_keep(&x, ag_normal(AG_SHAPE(64, 16, 16, 16), 0, 1, AG_FLOAT32, &start));
     ag_set_requires_grad(x, true);
     uint64_t value = 0, gradient = 0;
-    for (int threads = 1; threads <= 4; threads++) {
+    static const int counts[] = { 1, 2, 3, 7 };
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         ag_rng rng = ag_rng_seed(6);
-        ag_set_threads(threads);
+        ag_set_threads(counts[i]);
         ag_begin(&scope);
         ag_tensor y = work[_i](x, &rng);
         ag_zero_grad(x);
         ag_backward(ag_sum(ag_square(y)));
         assert_no_error();
-        if (threads == 1) {
+        if (i == 0) {
             value = ag_hash(y);
             gradient = ag_hash(ag_grad_of(x));
         }
@@ -397,6 +456,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, scopes_do_not_cross_threads);
     tcase_add_test(tests, frozen_weights_are_shared);
     tcase_add_test(tests, the_same_bits_for_any_number_of_threads);
+    tcase_add_test(tests, threads_that_train_at_once_share_the_workers);
+    tcase_add_test(tests, a_forked_child_trains_on);
     tcase_add_loop_test(tests, operations_give_the_same_bits_for_any_number_of_threads, 0, 9);
 }
 

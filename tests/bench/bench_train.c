@@ -43,6 +43,23 @@ static bool resize(int64_t *own, int64_t wanted)
     return true;
 }
 
+/* One small step of training before memory is looked at, as on the PyTorch side: what a library loads and starts on its first use
+ * does not count. */
+static void small_step(void)
+{
+    ag_rng rng = ag_rng_seed(0);
+    ag_scope scope = { 0 };
+    nn_module *net = nn_linear(2, 2);
+    nn_init(net, &rng);
+    optim *adam = optim_adam(nn_parameters(net), optim_adam_defaults());
+    ag_begin(&scope);
+    ag_backward(ag_sum(nn_forward(net, ag_uniform(AG_SHAPE(2, 2), 0, 1, AG_FLOAT32, &rng))));
+    optim_step(adam);
+    ag_end(&scope);
+    optim_free(adam);
+    nn_free(net);
+}
+
 static bool same_size(struct sizes a, struct sizes b)
 {
     return a.batch == b.batch && a.width == b.width && a.steps == b.steps && a.depth == b.depth;
@@ -60,6 +77,7 @@ static bool measure(const struct workload *w, const struct options *o)
     double peak = measure_fma_peak(ag_threads());
     double bandwidth = measure_bandwidth(ag_threads(), w->bytes);
 
+    small_step();
     ag_memory_trim();
     ag_memory_reset_peak();
     resident_peak_reset();

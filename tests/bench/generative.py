@@ -7,8 +7,8 @@
 FOLDER holds MNIST's four files, plain or .gz (examples/fetch_data.sh gets them). SAMPLES.npy: bytes (n,28,28), 0 paper, 255 ink.
 Needs PyTorch and an OpenBLAS (compare.py says why); one thread. The same of Wengert's:
 
-    vae --data FOLDER --epochs 10
-    gan --data FOLDER --epochs 10 --samples SAMPLES.npy --n 10000
+    vae --data FOLDER
+    gan --data FOLDER --samples SAMPLES.npy
 """
 import argparse
 import glob

@@ -47,7 +47,7 @@ same() {
 # Each network knows more than what counting pairs of letters tells.
 if thorough; then
     expect 0 "566127 characters of 64 kinds" "$char_lm" --steps 500 --batch 16 --length 200 --pictures pictures --json whole.json
-    drawn char_lm learning-curve
+    drawn char_lm lstm-curve
     has whole.json '"train_bits"' '"validation_bits"' '"weights_hash"' '"temperature_0.8"'
     holds "after 500 steps the LSTM needs fewer bits than pairs of letters" output '
         /^last 5 %/ { pairs = $0; sub(".*pairs of letters: ", "", pairs)

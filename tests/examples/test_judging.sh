@@ -99,4 +99,27 @@ mkdir two
 cp "${cut[0]}" "${cut[1]}" two
 expect 1 "two: 2 pictures are too few: a tenth of them is for the test" "$judge" --pngs two
 
+# ---- made-up pictures -----------------------------------------------------------------------------------------------------------
+
+gan=$programs/gan
+vae=$programs/vae
+expect 0 "30 pictures judged by a network that reads" "$gan" --pngs pngs --net mlp --epochs 1 --judge 30 --no-pictures --json gan.json
+has gan.json '"judgement"' '"frechet"'
+expect 1 "none: the folder holds no PNG file" "$vae" --pngs none
+if thorough; then
+    expect 0 "20 pictures judged by a network that reads" "$vae" --pngs pngs --epochs 1 --judge 20 --no-pictures --json vae.json
+    has vae.json '"judgement"' '"nearest"'
+    # Noughts as ones, and ones as noughts: no judge reads that.
+    mkdir wrong wrong/0 wrong/1
+    cp pngs/0/*.png wrong/1
+    cp pngs/1/*.png wrong/0
+    expect 1 "it has learned others" "$gan" --pngs wrong --net mlp --batch 8 --epochs 1 --judge 20 --no-pictures
+    # Spectral normalisation.
+    expect 0 "dcgan, hinge loss, spectral normalisation" "$gan" --data few --loss hinge --spectral --epochs 2 --save bounded --judge 0 --no-pictures
+    hash=$(grep -o 'generator [0-9a-f]\{16\}' output)
+    expect 0 "$hash" "$gan" --data few --loss hinge --spectral --from-saved --save bounded --judge 10 --no-pictures
+    expect 1 "spectral" "$gan" --data few --loss hinge --from-saved --save bounded --no-pictures
+    expect 0 "mlp, wasserstein loss, conditional, spectral" "$gan" --data few --net mlp --loss wasserstein --conditional --spectral --epochs 1 --no-pictures
+fi
+
 tally

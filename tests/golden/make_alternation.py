@@ -15,7 +15,10 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 STEPS, BATCH = 50, 8
-SEEDS = {"non-saturating": (1, 2, 3), "least-squares": (1,), "hinge": (1,), "wasserstein": (1, 2, 3, 4, 5)}
+# How many starts, with the seeds from 1 on. In three of ten starts of dcgan with the penalty rounding takes a number over the kink of a
+# leaky ReLU, in PyTorch's float32 as in any other.
+STARTS = {"dcgan": {"non-saturating": 3, "least-squares": 3, "hinge": 3, "wasserstein": 10},
+          "mlp": {"non-saturating": 3, "least-squares": 3, "hinge": 3, "wasserstein": 5}}
 
 
 def mlp(loss):
@@ -97,8 +100,8 @@ def main():
     torch.set_num_threads(1)
     print("# Made by make_alternation.py with PyTorch " + torch.__version__)
     for networks in (dcgan, mlp):
-        for loss, seeds in SEEDS.items():
-            for seed in seeds:
+        for loss, starts in STARTS[networks.__name__].items():
+            for seed in range(1, starts + 1):
                 for dtype in (torch.float64, torch.float32):
                     values = run(networks, loss, seed, dtype, images)
                     print(networks.__name__, loss, seed, str(dtype)[6:], " ".join("%.14g" % x for x in values), flush=True)
