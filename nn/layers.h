@@ -27,6 +27,21 @@ AG_API nn_conv2d_config nn_conv2d_defaults(int64_t in, int64_t out, int64_t kern
 /* nn_conv2d() with a configuration. */
 AG_API nn_module *nn_conv2d_with(nn_conv2d_config config);
 
+/* The same along a line: x (N,in,L)   weight (out,in/groups,k)   bias (out)   y (N,out,OL),
+ * OL = floor((L + 2 padding - dilation (k - 1) - 1) / stride) + 1. A sequence (N,T,features) is turned with ag_transpose(x, 1, 2). */
+AG_API nn_module *nn_conv1d(int64_t in, int64_t out, int64_t kernel);
+
+typedef struct nn_conv1d_config {
+    uint32_t made_by_defaults;
+    int64_t in, out, kernel;
+    bool bias;             /* default true */
+    ag_conv1d_config conv; /* stride, padding, dilation, groups */
+} nn_conv1d_config;
+
+AG_API nn_conv1d_config nn_conv1d_defaults(int64_t in, int64_t out, int64_t kernel);
+/* nn_conv1d() with a configuration. */
+AG_API nn_module *nn_conv1d_with(nn_conv1d_config config);
+
 /* ag_conv_transpose2d() as a layer: x (N,in,H,W)   weight (in,out/groups,kh,kw)   bias (out)   y (N,out,OH,OW),
  * OH = (H - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1. Both start as U(-b, b), b = 1/sqrt(out/groups kh kw). */
 AG_API nn_module *nn_conv_transpose2d(int64_t in, int64_t out, int64_t kernel);
@@ -49,6 +64,12 @@ AG_API nn_module *nn_max_pool2d_with(ag_pool2d_config config);
 AG_API nn_module *nn_avg_pool2d(int64_t kernel);
 AG_API nn_module *nn_avg_pool2d_with(ag_pool2d_config config);
 AG_API nn_module *nn_adaptive_avg_pool2d(int64_t h, int64_t w);
+/* The same along a line: x (N,C,L)   y (N,C,OL). */
+AG_API nn_module *nn_max_pool1d(int64_t kernel);
+AG_API nn_module *nn_max_pool1d_with(ag_pool1d_config config);
+AG_API nn_module *nn_avg_pool1d(int64_t kernel);
+AG_API nn_module *nn_avg_pool1d_with(ag_pool1d_config config);
+AG_API nn_module *nn_adaptive_avg_pool1d(int64_t cells);
 
 AG_API nn_module *nn_flatten(void); /* (N,…) -> (N, the rest) */
 /* ag_unflatten() as a layer: dimension `dim` (of x, batch included) takes the shape `sizes`; one of them may be -1. */
@@ -116,6 +137,8 @@ AG_API nn_module *nn_spectral_norm_with(nn_module *inner, nn_spectral_norm_confi
 #define nn_linear_no_bias(...) AG_NOTING(nn_linear_no_bias(__VA_ARGS__))
 #define nn_conv2d(...) AG_NOTING(nn_conv2d(__VA_ARGS__))
 #define nn_conv2d_with(...) AG_NOTING(nn_conv2d_with(__VA_ARGS__))
+#define nn_conv1d(...) AG_NOTING(nn_conv1d(__VA_ARGS__))
+#define nn_conv1d_with(...) AG_NOTING(nn_conv1d_with(__VA_ARGS__))
 #define nn_conv_transpose2d(...) AG_NOTING(nn_conv_transpose2d(__VA_ARGS__))
 #define nn_conv_transpose2d_with(...) AG_NOTING(nn_conv_transpose2d_with(__VA_ARGS__))
 #define nn_max_pool2d(...) AG_NOTING(nn_max_pool2d(__VA_ARGS__))
@@ -123,6 +146,11 @@ AG_API nn_module *nn_spectral_norm_with(nn_module *inner, nn_spectral_norm_confi
 #define nn_avg_pool2d(...) AG_NOTING(nn_avg_pool2d(__VA_ARGS__))
 #define nn_avg_pool2d_with(...) AG_NOTING(nn_avg_pool2d_with(__VA_ARGS__))
 #define nn_adaptive_avg_pool2d(...) AG_NOTING(nn_adaptive_avg_pool2d(__VA_ARGS__))
+#define nn_max_pool1d(...) AG_NOTING(nn_max_pool1d(__VA_ARGS__))
+#define nn_max_pool1d_with(...) AG_NOTING(nn_max_pool1d_with(__VA_ARGS__))
+#define nn_avg_pool1d(...) AG_NOTING(nn_avg_pool1d(__VA_ARGS__))
+#define nn_avg_pool1d_with(...) AG_NOTING(nn_avg_pool1d_with(__VA_ARGS__))
+#define nn_adaptive_avg_pool1d(...) AG_NOTING(nn_adaptive_avg_pool1d(__VA_ARGS__))
 #define nn_flatten() AG_NOTING(nn_flatten())
 #define nn_unflatten(...) AG_NOTING(nn_unflatten(__VA_ARGS__))
 #define nn_identity() AG_NOTING(nn_identity())

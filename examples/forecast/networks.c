@@ -5,57 +5,11 @@
  */
 #include "forecast.h"
 
-#include <math.h>
-#include <stdio.h>
-
 const char *const net_keys[NETS + 2] = { "all", "linear", "dense", "conv", "lstm", "gru", "bidirectional", NULL };
 const char *const net_names[NETS] = { "linear autoregression", "dense",       "convolution",
                                       "LSTM with dropout",     "GRU, 2 deep", "LSTM, both ways" };
 
 enum { DENSE_WIDTH = 32, CHANNELS = 16, KERNEL = 3, HIDDEN = 24 };
-
-/* ---- y = x * W + b        x (N,in,L)   weight (out,in,KERNEL)   bias (out)   y (N,out,L-KERNEL+1) ---------------------------- */
-
-struct convolution {
-    nn_module base;
-    int64_t in, out;
-    ag_tensor weight, bias;
-};
-
-static void start_uniform(ag_tensor w, ag_rng *rng, const nn_module *owner)
-{
-    double bound = 1 / sqrt((double)(((const struct convolution *)owner)->in * KERNEL));
-    nn_init_uniform(w, -bound, bound, rng);
-}
-
-static void convolution_visit(nn_module *m, nn_visitor *v)
-{
-    struct convolution *self = (struct convolution *)m;
-    nn_visit_parameter(v, "weight", &self->weight, AG_SHAPE(self->out, self->in, KERNEL), start_uniform);
-    nn_visit_parameter(v, "bias", &self->bias, AG_SHAPE(self->out), start_uniform);
-}
-
-static ag_tensor convolution_forward(nn_module *m, ag_tensor x)
-{
-    const struct convolution *self = (const struct convolution *)m;
-    return ag_conv1d(x, self->weight, self->bias, ag_conv1d_defaults());
-}
-
-static const nn_module_type convolution_type = {
-    .size = sizeof(nn_module_type),
-    .name = "Convolution",
-    .instance_size = sizeof(struct convolution),
-    .visit = convolution_visit,
-    .forward = convolution_forward,
-};
-
-static nn_module *convolution(int64_t in, int64_t out)
-{
-    struct convolution *self = (struct convolution *)nn_module_new(&convolution_type);
-    self->in = in;
-    self->out = out;
-    return &self->base;
-}
 
 /* ---- a body that reads the window, and a head that says the three numbers ---------------------------------------------------- */
 
@@ -128,8 +82,8 @@ nn_module *new_network(enum net net, int64_t window, int64_t features)
         self->head = nn_linear(DENSE_WIDTH, AHEAD);
         break;
     case CONV: /* the same weights for every three days in a row, then for every five */
-        self->body = nn_sequential(convolution(features, CHANNELS), nn_relu(), convolution(CHANNELS, CHANNELS), nn_relu(),
-                                   nn_flatten(), nn_dropout(0.3));
+        self->body = nn_sequential(nn_conv1d(features, CHANNELS, KERNEL), nn_relu(), nn_conv1d(CHANNELS, CHANNELS, KERNEL),
+                                   nn_relu(), nn_flatten(), nn_dropout(0.3));
         self->head = nn_linear(CHANNELS * (window - 2 * (KERNEL - 1)), AHEAD);
         break;
     case GRU:

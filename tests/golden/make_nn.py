@@ -80,6 +80,16 @@ MODELS = [
     ("spectral_more", spectral_norm(nn.Linear(4, 3), n_power_iterations=3, eps=1e-6, dim=1), (2, 4)),
     ("conv_same", nn.Conv2d(1, 2, 4, padding="same"), (2, 1, 5, 6)),
     ("conv_valid", nn.Conv2d(1, 2, 3, padding="valid"), (2, 1, 5, 6)),
+    ("line", nn.Sequential(
+        nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4), nn.ReLU(), nn.MaxPool1d(2),
+        nn.Conv1d(4, 6, 2, stride=2, padding=1, dilation=3, groups=2, bias=False), nn.AdaptiveAvgPool1d(3), nn.Flatten(),
+        nn.Linear(18, 3)), (3, 2, 23)),
+    ("line_same", nn.Conv1d(2, 3, 4, padding="same"), (2, 2, 6)),
+    ("line_valid", nn.Conv1d(2, 3, 3, padding="valid"), (2, 2, 6)),
+    ("line_depthwise", nn.Conv1d(3, 6, 3, padding=2, groups=3), (2, 3, 7)),
+    ("line_pools", nn.Sequential(
+        nn.AvgPool1d(2), nn.AvgPool1d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+        nn.MaxPool1d(2, stride=1, padding=1)), (2, 3, 22)),
     ("pools", nn.Sequential(
         nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
         nn.MaxPool2d((2, 3), stride=1, padding=(1, 1))), (2, 3, 8, 9)),
@@ -158,6 +168,7 @@ def initialisers():
                 nn.init.kaiming_normal_(w, slope or 0, mode, function)
                 show_fill("kaiming_normal_" + mode, gain, shape)
     for name, make in [("linear", lambda: nn.Linear(50, 70)), ("conv", lambda: nn.Conv2d(6, 40, (3, 5), groups=2)),
+                       ("line", lambda: nn.Conv1d(6, 40, 15, groups=2)),
                        ("deconv", lambda: nn.ConvTranspose2d(6, 40, (3, 5), groups=2))]:
         spied.clear()
         make()

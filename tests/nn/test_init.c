@@ -135,6 +135,8 @@ static void check_start(const char *rest)
     nn_conv2d_config c = nn_conv2d_defaults(6, 40, 3);
     c.kernel[1] = 5;
     c.conv.groups = 2;
+    nn_conv1d_config l = nn_conv1d_defaults(6, 40, 15);
+    l.conv.groups = 2;
     nn_conv_transpose2d_config d = nn_conv_transpose2d_defaults(6, 40, 3);
     d.kernel[1] = 5;
     d.conv.groups = 2;
@@ -145,6 +147,7 @@ static void check_start(const char *rest)
     int64_t count = 0;
     for (int i = 0; i < (strcmp(parameter, "bias") == 0 ? LAYERS : 1); i++) {
         nn_module *m = strcmp(layer, "linear") == 0   ? nn_linear(50, 70)
+                       : strcmp(layer, "line") == 0   ? nn_conv1d_with(l)
                        : strcmp(layer, "deconv") == 0 ? nn_conv_transpose2d_with(d)
                                                       : nn_conv2d_with(c);
         nn_init(m, &rng);
@@ -163,7 +166,7 @@ static void check_start(const char *rest)
 
 START_TEST(layers_start_where_pytorchs_do)
 {
-    ck_assert_int_eq(each_line("start", check_start), 6);
+    ck_assert_int_eq(each_line("start", check_start), 8);
 }
 END_TEST
 

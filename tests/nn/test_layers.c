@@ -84,6 +84,45 @@ static nn_module *build_pools(void)
     return nn_sequential(nn_avg_pool2d_with(average), nn_max_pool2d_with(most));
 }
 
+static nn_module *build_line(void)
+{
+    nn_conv1d_config c = nn_conv1d_defaults(4, 6, 2);
+    c.conv.stride = 2;
+    c.conv.padding = 1;
+    c.conv.dilation = 3;
+    c.conv.groups = 2;
+    c.bias = false;
+    return nn_sequential(nn_conv1d(2, 4, 3), nn_batch_norm1d(4), nn_relu(), nn_max_pool1d(2), nn_conv1d_with(c),
+                         nn_adaptive_avg_pool1d(3), nn_flatten(), nn_linear(18, 3));
+}
+
+static nn_module *build_line_conv(int64_t kernel, ag_padding_mode mode)
+{
+    nn_conv1d_config c = nn_conv1d_defaults(2, 3, kernel);
+    c.conv.padding_mode = mode;
+    return nn_conv1d_with(c);
+}
+
+static nn_module *build_line_depthwise(void)
+{
+    nn_conv1d_config c = nn_conv1d_defaults(3, 6, 3);
+    c.conv.padding = 2;
+    c.conv.groups = 3;
+    return nn_conv1d_with(c);
+}
+
+static nn_module *build_line_pools(void)
+{
+    ag_pool1d_config average = ag_pool1d_defaults(3), most = ag_pool1d_defaults(2);
+    average.stride = 2;
+    average.padding = 1;
+    average.ceil_mode = true;
+    average.count_include_pad = false;
+    most.stride = 1;
+    most.padding = 1;
+    return nn_sequential(nn_avg_pool1d(2), nn_avg_pool1d_with(average), nn_max_pool1d_with(most));
+}
+
 static nn_module *build_activations(void)
 {
     nn_module *m = nn_sequential(nn_linear(5, 5), nn_elu(0.7), nn_linear(5, 5), nn_gelu(),
@@ -121,6 +160,11 @@ static nn_module *build(const char *name, ag_shape *input)
         { "spectral_more", build_spectral_more(), AG_SHAPE(2, 4) },
         { "conv_same", build_conv(4, AG_PADDING_SAME), AG_SHAPE(2, 1, 5, 6) },
         { "conv_valid", build_conv(3, AG_PADDING_VALID), AG_SHAPE(2, 1, 5, 6) },
+        { "line", build_line(), AG_SHAPE(3, 2, 23) },
+        { "line_same", build_line_conv(4, AG_PADDING_SAME), AG_SHAPE(2, 2, 6) },
+        { "line_valid", build_line_conv(3, AG_PADDING_VALID), AG_SHAPE(2, 2, 6) },
+        { "line_depthwise", build_line_depthwise(), AG_SHAPE(2, 3, 7) },
+        { "line_pools", build_line_pools(), AG_SHAPE(2, 3, 22) },
         { "pools", build_pools(), AG_SHAPE(2, 3, 8, 9) },
         { "batch_norm1d", nn_sequential(nn_linear(4, 3), nn_batch_norm1d(3)), AG_SHAPE(6, 4) },
         { "batch_norm1d_length", nn_batch_norm1d(3), AG_SHAPE(4, 3, 5) },
@@ -314,7 +358,7 @@ START_TEST(layers_agree_with_pytorch)
         check_model(file, name);
     }
     fclose(file);
-    ck_assert_int_eq(models, 19);
+    ck_assert_int_eq(models, 24);
 }
 END_TEST
 
@@ -460,6 +504,21 @@ START_TEST(constructors_refuse_impossible_layers)
     ck_refused(nn_max_pool2d_with(pool),
                "nn_max_pool2d_with: the padding must be between 0 and half the kernel");
     ck_refused(nn_adaptive_avg_pool2d(0, 1), "nn_adaptive_avg_pool2d: needs at least 1 x 1 cells");
+    ck_refused(nn_conv1d(3, 8, 0), "nn_conv1d: the kernel must be at least 1 (in=3, out=8, kernel=0, groups=1)");
+    nn_conv1d_config line = nn_conv1d_defaults(3, 8, 3);
+    line.conv.groups = 2;
+    ck_refused(nn_conv1d_with(line), "nn_conv1d_with: the groups must divide the channels");
+    line = nn_conv1d_defaults(4, 8, 3);
+    line.conv.padding_mode = AG_PADDING_SAME;
+    line.conv.stride = 2;
+    ck_refused(nn_conv1d_with(line), "nn_conv1d_with: padding \"same\" needs stride 1");
+    line.made_by_defaults = 0;
+    ck_refused(nn_conv1d_with(line), "nn_conv1d_with: the config did not come from nn_conv1d_defaults()");
+    ck_refused(nn_avg_pool1d(0), "nn_avg_pool1d: the kernel must be at least 1 (kernel=0, stride=0, padding=0)");
+    ag_pool1d_config cells = ag_pool1d_defaults(3);
+    cells.padding = 2;
+    ck_refused(nn_max_pool1d_with(cells), "nn_max_pool1d_with: the padding must be between 0 and half the kernel");
+    ck_refused(nn_adaptive_avg_pool1d(0), "nn_adaptive_avg_pool1d: needs at least 1 cell, got 0");
     ck_refused(nn_dropout(1.5), "nn_dropout: the probability must be between 0 and 1, got 1.5");
     ck_refused(nn_dropout(NAN), "nn_dropout: the probability must be between 0 and 1, got");
     ck_refused(nn_batch_norm1d(0), "nn_batch_norm1d: needs at least 1 channel, got 0");
