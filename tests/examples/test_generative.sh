@@ -91,6 +91,7 @@ expect 2 "--net needs dense or conv, got 'lstm'" vae --net lstm
 expect 2 "--latent needs a whole number from 1 to 1000, got '0'" vae --latent 0
 expect 2 "--beta needs a number from 0 to 1e6, got '-1'" vae --beta -1
 expect 2 "--from-saved needs --save" vae --from-saved
+expect 2 "--judge 1: one picture has no variance" vae --judge 1
 expect 2 "--from and --to name the two ends together" vae --from 3
 expect 1 "--to 50: the test files in few hold 50 pictures, from 0 to 49" vae --data few --from 3 --to 50 --no-pictures
 expect 1 "--samples made.png: the name must end with .npy" vae --data few --samples made.png
@@ -106,10 +107,10 @@ else
 fi
 expect 1 "that step was not made" vae --data few --batch 32 --lr 1e9 --epochs 3 --no-pictures --save astray --resume
 has output "resumed from $kept"
-expect 1 "the run in astray was saved before its first epoch was over" "$vae" --data few --batch 32 --lr 1e9 --from-saved --save astray \
+expect 1 "the run in astray was saved before its first epoch was over" vae --data few --batch 32 --lr 1e9 --from-saved --save astray \
     --no-pictures
 # Too long steps of which each is a number, and weights that are worth nothing.
-expect 1 "the loss on the test pictures is nan after epoch 1: the steps were too long" "$vae" --data few --lr 1e3 --epochs 1 --no-pictures
+expect 1 "the loss on the test pictures is nan after epoch 1: the steps were too long" vae --data few --lr 1e3 --epochs 1 --no-pictures
 
 # ---- gan -----------------------------------------------------------------------------------------------------------------
 
@@ -164,6 +165,7 @@ has output "that step was not made" "the last good checkpoint is kept: lost/" "t
 expect 1 "no batch is left: drop_last, batches of 1000, a set of 320 samples" gan --data few --batch 1000
 expect 2 "--loss hinge has no labels" gan --loss hinge --label-noise 0.1
 expect 2 "--too-strong" gan --loss hinge --too-strong
+expect 2 "--judge 1: one picture has no variance" gan --judge 1
 expect 2 "--loss needs non-saturating, least-squares, hinge or wasserstein, got 'best'" gan --loss best
 expect 2 "--label-noise needs a number from 0 to 0.5, got '0.7'" gan --label-noise 0.7
 
