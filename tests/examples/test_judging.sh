@@ -52,6 +52,13 @@ if diff <(grep -v file judged.json) <(grep -v file again.json) >output; then
 else
     bad "pictures out of a file are judged otherwise than out of a set"
 fi
+# A mask is the picture whose ink is as dark as can be.
+tail -c +17 digits/t10k-images-idx3-ubyte | LC_ALL=C tr '\000-\377' '[\000*128][\377*128]' | npy dark.npy '|u1' '(200, 28, 28)'
+tail -c +17 digits/t10k-images-idx3-ubyte | LC_ALL=C tr '\000-\377' '[\000*128][\001*128]' | npy mask.npy '|b1' '(200, 28, 28)'
+expect 0 "200 pictures judged" "$judge" --data digits --file dark.npy
+cp output dark
+expect 0 "200 pictures judged" "$judge" --data digits --file mask.npy
+if cmp -s dark output; then good; else bad "a mask is judged otherwise than the same picture in bytes"; fi
 head -c 784 /dev/zero | npy one.npy '|u1' '(1, 28, 28)'
 expect 1 "there must be two or more pictures, not 1" "$judge" --data digits --file one.npy
 head -c 7840 /dev/zero | npy narrow.npy '|u1' '(10, 28, 14, 2)'
