@@ -120,7 +120,7 @@ static struct looks look(struct run *run)
     ag_scope scope = { 0 };
     int64_t ordered[WATCHED];
     for (int i = 0; i < WATCHED; i++) {
-        ordered[i] = i % DIGIT_CLASSES;
+        ordered[i] = ordered_class(&run->game, i);
     }
     ag_begin_no_grad(&scope);
     ag_tensor pictures = shown(&run->game, (uint64_t)run->o->seed, 0, WATCHED);
@@ -218,7 +218,7 @@ static bool results(struct run *run, data_set *pictures, data_set *test, struct 
     const struct course *c = &run->course;
     const struct options *o = run->o;
     printf("\nvariety %.2f of that of real pictures; by the real picture that is nearest, they look like", run->looks.variety);
-    for (int class = 0; class < DIGIT_CLASSES; class++) {
+    for (int class = 0; class < run->game.classes; class++) {
         printf("%s %s %.0f %%", class > 0 ? "," : "", generative_class(own.clothes, class), 100 * run->looks.share[class]);
     }
     if (run->game.conditional) {
@@ -265,6 +265,10 @@ static bool run_all(const struct options *o)
         nearest_close(&run.real);
         digits_close(&digits);
         return false;
+    }
+    for (int64_t i = 0; i < run.real.n; i++) {
+        int64_t class = run.real.labels[i];
+        run.game.classes = class >= run.game.classes && class < DIGIT_CLASSES ? class + 1 : run.game.classes;
     }
     data_loader_config batches = data_loader_defaults();
     batches.batch = o->batch;

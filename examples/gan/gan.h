@@ -21,7 +21,7 @@ enum { NON_SATURATING, LEAST_SQUARES, HINGE, WASSERSTEIN };
 
 /* ---- The networks (networks.c) -------------------------------------------------------------------------------------------- */
 
-/* Two players. What the first nine say is set by the caller, then game_begin() makes the rest. */
+/* Two players. What the first ten say is set by the caller, then game_begin() makes the rest. */
 struct game {
     int net, loss;
     int64_t latent;   /* random numbers behind a picture */
@@ -30,6 +30,7 @@ struct game {
     bool spectral;    /* no layer of the discriminator makes differences larger */
     double label_smoothing, label_noise;
     double lr;
+    int64_t classes; /* that there are, at most DIGIT_CLASSES; 0: that many */
     nn_module *generator, *discriminator;
     nn_module *average; /* of the generator's weights over the last steps: it paints what is shown, more steadily */
     int64_t learned;    /* steps of the generator */
@@ -44,6 +45,8 @@ void game_end(struct game *game);
 void game_average(struct game *game);
 /* Makes the average ready to be looked at, at the end of an epoch. */
 void game_settle(struct game *game, uint64_t seed);
+/* The class of picture i of those that are shown: all in turn, in ten columns. */
+int64_t ordered_class(const struct game *game, int64_t i);
 /* (n, latent) random numbers -> (n,1,28,28) pictures, from -1 (paper) to 1 (ink). labels (n), not looked at without --conditional. */
 ag_tensor generate(const struct game *game, nn_module *generator, ag_tensor noise, ag_tensor labels);
 /* (n,1,28,28) -> (n,1): high for real. */

@@ -94,12 +94,18 @@ void game_settle(struct game *game, uint64_t seed)
         ag_begin_no_grad(&scope);
         int64_t labels[BATCH];
         for (int k = 0; k < BATCH; k++) {
-            labels[k] = k % DIGIT_CLASSES;
+            labels[k] = ordered_class(game, k);
         }
         ag_tensor noise = ag_normal(AG_SHAPE(BATCH, game->latent), 0, 1, AG_FLOAT32, &rng);
         generate(game, game->average, noise, ag_from(AG_SHAPE(BATCH), AG_INT64, labels));
     }
     ag_end(&scope);
+}
+
+int64_t ordered_class(const struct game *game, int64_t i)
+{
+    int64_t class = i % DIGIT_CLASSES; /* the column of the picture */
+    return game->classes > 0 ? class % game->classes : class;
 }
 
 ag_tensor generate(const struct game *game, nn_module *generator, ag_tensor noise, ag_tensor labels)

@@ -21,7 +21,7 @@ ag_tensor shown(struct game *game, uint64_t seed, int64_t first, int64_t n)
     int64_t labels[WATCHED];
     n = n < WATCHED ? n : WATCHED;
     for (int64_t i = 0; i < n; i++) {
-        labels[i] = (first + i) % DIGIT_CLASSES;
+        labels[i] = ordered_class(game, first + i);
     }
     nn_eval(game->average);
     return generate(game, game->average, fixed_noise(game, seed, first, n), ag_from(AG_SHAPE(n), AG_INT64, labels));

@@ -177,6 +177,11 @@ expect 0 "pictures from pngs" gan --pngs pngs --net mlp --epochs 1 --no-pictures
 # One class is all there is, and nobody asks for a class.
 expect 0 "pictures from pngs/7" vae --pngs pngs/7 --batch 8 --epochs 1 --no-pictures
 expect 1 "training pictures are of class 0" gan --pngs pngs/7 --conditional --no-pictures
+# Of two classes, no third one is ordered.
+mkdir pair
+cp -r pngs/0 pngs/1 pair
+expect 0 "made to order" gan --pngs pair --net mlp --conditional --batch 4 --epochs 1 --no-pictures
+holds "two classes are told apart, not ten" output '/they look like 0 [0-9]+ %, 1 [0-9]+ %$/ { found = 1 } END { exit !found }'
 damaged=(pngs/3/*.png)
 head -c 100 "${damaged[0]}" >damaged && mv damaged "${damaged[0]}"
 expect 1 "${damaged[0]}: the data is damaged or ends too early" gan --pngs pngs --net mlp --epochs 1 --no-pictures
