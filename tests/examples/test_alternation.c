@@ -20,10 +20,10 @@ static const int starts[2][4] = { { 1, 1, 1, 1 }, { 1, 1, 1, 1 } };
 enum { STEPS = 50 };
 /* Of each network with each loss. Now and then rounding takes a number over the kink of a ReLU, in one library or in the other or in
  * both, and the losses are a thousand times as far apart: how far float32 drifts is known from several starts only, by the furthest
- * or by the one in the middle. */
-static const int starts[2][4] = { { 3, 3, 3, 10 }, { 3, 3, 3, 5 } };
+ * and by the one in the middle. */
+static const int starts[2][4] = { { 3, 3, 3, 10 }, { 3, 14, 3, 5 } };
 #endif
-enum { STARTS_MAX = 10, ALL_STEPS = 50, BATCH = 8, LATENT = 64 };
+enum { STARTS_MAX = 14, ALL_STEPS = 50, BATCH = 8, LATENT = 64 };
 
 static const char *const nets[] = { "dcgan", "mlp" };
 static const char *const losses[] = { "non-saturating", "least-squares", "hinge", "wasserstein" };
@@ -235,7 +235,7 @@ START_TEST(steps_follow_pytorch)
     printf("%s, %s: float64 within %.2g of PyTorch's losses; float32 drifts %.2g from float64 (median %.2g), PyTorch %.2g (%.2g)\n",
            nets[net], losses[loss], worst, drift[last], drift[middle], own[last], own[middle]);
     ck_assert_msg(worst <= 1e-9, "%s, %s: float64 losses differ by %g", nets[net], losses[loss], worst);
-    ck_assert_msg(drift[last] <= 5 * own[last] || drift[middle] <= 5 * own[middle],
+    ck_assert_msg(drift[last] <= 5 * own[last] && drift[middle] <= 5 * own[middle],
                   "%s, %s: float32 drifts %g from float64 (median %g), PyTorch's own %g (%g)", nets[net], losses[loss], drift[last],
                   drift[middle], own[last], own[middle]);
 }
