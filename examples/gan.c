@@ -236,7 +236,9 @@ static bool results(struct run *run, data_set *pictures, data_set *test, struct 
     }
     json_object_set_new(record, "weights_hash", record_hash(nn_hash(run->game.average)));
     struct plot *p = plot_shown(&run->game, o->program, (uint64_t)o->seed,
-                                own.clothes ? "Clothes that nobody wore" : "Digits that nobody wrote");
+                                own.clothes        ? "Clothes that nobody wore"
+                                : own.pngs != NULL ? "Pictures that nobody made"
+                                                   : "Digits that nobody wrote");
     bool good = p != NULL && plot_save(out, p, "samples") && draw_balance(c, out) &&
                 (own.samples == NULL || generative_write(o, own.samples, own.count, make, run)) &&
                 critique_made_up(o, pictures, test, own.judged, make, run, record);

@@ -141,7 +141,7 @@ static bool run(const struct options *o)
     bool good = vae_train(vae, o, o->from_saved ? 0 : epochs, loader, test, &rng, &course, &out) &&
                 generative_has_learned(o, course.epochs);
     if (good && course.epochs > 0) {
-        struct wishes wishes = { .clothes = own.clothes, .from = own.from, .to = own.to };
+        struct wishes wishes = { .clothes = own.clothes, .pngs = own.pngs != NULL, .from = own.from, .to = own.to };
         results(vae, &course, record);
         good = (o->from_saved || cut_lesson(o, pictures, test, record)) &&
                draw_all(vae, o, wishes, &course, test_pictures, &out) && write_samples(vae, o, pictures, test_pictures, record);

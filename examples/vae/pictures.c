@@ -188,9 +188,10 @@ bool draw_all(struct vae *vae, const struct options *o, struct wishes w, const s
     if (data_set_tensors(test, &x, &y) != AG_OK) {
         return false;
     }
+    const char *title = w.clothes ? "Clothes that nobody wore" : w.pngs ? "Pictures that nobody made" : "Digits that nobody wrote";
     ag_begin_no_grad(&scope);
     bool good = draw_curves(course, out) && (ag_size(x, 0) < SHOWN || draw_reconstructions(vae, x, out)) &&
-                save(out, plot_samples(vae, o, w.clothes ? "Clothes that nobody wore" : "Digits that nobody wrote"), "samples") &&
+                save(out, plot_samples(vae, o, title), "samples") &&
                 (ag_size(x, 0) < 2 || draw_interpolation(vae, w, x, y, out)) &&
                 (o->latent != 2 ||
                  (save(out, plot_plane(vae, o, "The latent plane"), "plane") && draw_scatter(vae, w.clothes, x, y, out)));

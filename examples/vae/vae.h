@@ -64,6 +64,7 @@ bool cut_lesson(const struct options *o, data_set *pictures, data_loader *test, 
 /* What is to be drawn beside the rest. */
 struct wishes {
     bool clothes;
+    bool pngs; /* files of the user, of whatever */
     int64_t from, to; /* test pictures between which to go, -1: pairs of different classes */
 };
 
