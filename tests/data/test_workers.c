@@ -16,6 +16,7 @@ struct source {
     long nanoseconds;   /* the longest that one takes */
     atomic_long reads;
     atomic_int released, now, most; /* reading now, and at most at a time */
+    int together; /* nobody reads on before so many have read at the same time, or ten seconds are over */
 };
 
 static ag_error source_read(void *state, int64_t epoch, int64_t i, void *x, void *y)
@@ -24,6 +25,9 @@ static ag_error source_read(void *state, int64_t epoch, int64_t i, void *x, void
     int now = atomic_fetch_add(&self->now, 1) + 1;
     for (int most = atomic_load(&self->most);
          most < now && !atomic_compare_exchange_weak(&self->most, &most, now);) {
+    }
+    for (int wait = 0; wait < 10000 && atomic_load(&self->most) < self->together; wait++) {
+        nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
     }
     long turn = atomic_fetch_add(&self->reads, 1);
     if (self->nanoseconds > 0) {
@@ -117,7 +121,7 @@ END_TEST
 
 START_TEST(threads_read_at_the_same_time_and_as_far_ahead_as_asked)
 {
-    struct source source = { .bad = -1, .worse = -1, .nanoseconds = 900000 };
+    struct source source = { .bad = -1, .worse = -1, .nanoseconds = 900000, .together = 3 };
     data_loader *loader = loader_of(&source, 3, 2, false, 1);
     data_batch b;
     ck_assert(data_loader_next(loader, &b));
