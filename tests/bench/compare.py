@@ -6,7 +6,7 @@
     compare.py … --processor    one thread each, the processor's time: for a machine that is busy with other things
 
 PYTORCH_WORKLOADS.py is the reference side: a script that takes --best --seconds S NAME … and prints one JSON line a workload with the fastest of
-PyTorch's configurations (threads, BLAS, wait policy, memory format). Ours is tried with one thread and with all, spinning and passive. In every round
+PyTorch's configurations (threads, BLAS, wait policy, memory format). Ours is tried with one thread and with all. In every round
 both sides run one after the other, workload by workload; the ratio is taken within the round, and the median over the rounds is reported. Memory is
 the peak above each process's own start."""
 import argparse
@@ -22,9 +22,8 @@ PYTHON = "/usr/bin/python3"  # Debian's, which has torch
 TINY = "xor_mlp"  # so far ahead that a second mean leaves it out
 
 
-def rows(command, policy=None):
-    env = dict(os.environ, OMP_WAIT_POLICY=policy) if policy else None
-    out = subprocess.run(command, capture_output=True, text=True, env=env)
+def rows(command):
+    out = subprocess.run(command, capture_output=True, text=True)
     if out.returncode != 0:
         sys.exit("compare.py: %s: %s" % (" ".join(command), out.stderr.strip() or "status %d" % out.returncode))
     return {r["workload"]: r for r in map(json.loads, out.stdout.splitlines())}
@@ -33,11 +32,10 @@ def rows(command, policy=None):
 def our_side(a, name):
     seconds = ["--seconds", str(a.seconds)]
     if a.processor:
-        row = rows([a.bench, "--threads", "1"] + seconds + [name], "passive")[name]
+        row = rows([a.bench, "--threads", "1"] + seconds + [name])[name]
         return dict(row, ms=row["processor_ms"], bound_fraction=round(row["bound_ms"] / row["processor_ms"], 3))
     cores = os.cpu_count()
-    choices = [(1, "active")] + [(cores, policy) for policy in ("active", "passive") if cores > 1]
-    tried = [dict(rows([a.bench, "--threads", str(t)] + seconds + [name], policy)[name], wait=policy) for t, policy in choices]
+    tried = [rows([a.bench, "--threads", str(t)] + seconds + [name])[name] for t in sorted({1, cores})]
     best = min(tried, key=lambda r: r["ms_per_step"])
     one = tried[0]["ms_per_step"]
     return dict(best, ms=best["ms_per_step"], one_thread_ms=one, all_threads_gain=round(one / min(r["ms_per_step"] for r in tried[1:] or tried), 2))
