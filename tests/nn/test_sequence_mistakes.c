@@ -12,14 +12,24 @@ static nn_module *made(nn_module *m)
     return m;
 }
 
+/* Whether the message names a line of a statement that ends at `last`: of a call over several lines compilers count one or another. */
+static bool names_line(int last)
+{
+    char place[64];
+    bool named = false;
+    for (int line = last - 2; line <= last && !named; line++) {
+        snprintf(place, sizeof(place), "test_sequence_mistakes.c:%d)", line);
+        named = strstr(ag_error_message(), place) != NULL;
+    }
+    return named;
+}
+
 /* The message begins like that and ends with the line of the call. */
 #define refused(call, text)                                                                                                \
     do {                                                                                                                   \
-        char at_line[64];                                                                                                  \
-        snprintf(at_line, sizeof(at_line), "test_sequence_mistakes.c:%d)", __LINE__);                                      \
         (void)(call);                                                                                                      \
         ck_assert_msg(strncmp(ag_error_message(), text, strlen(text)) == 0, "the message is:\n%s", ag_error_message());    \
-        ck_assert_msg(strstr(ag_error_message(), at_line) != NULL, "%s is not in:\n%s", at_line, ag_error_message());      \
+        ck_assert_msg(names_line(__LINE__), "line %d is not in:\n%s", __LINE__, ag_error_message());                       \
         ag_error_clear();                                                                                                  \
     } while (0)
 
