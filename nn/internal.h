@@ -40,6 +40,8 @@ bool nn_usable(ag_place where, const char *function, const nn_module *m);
  * root: "Sequential". */
 #define NN_TEXT 256
 char *nn_module_text(const nn_module *m, char *text, size_t bytes);
+/* What it is alone: "Conv2d(3, 8, …)". */
+void nn_kind_text(const nn_module *m, char *text, size_t bytes);
 nn_module *nn_root_of(nn_module *m);
 /* The name, by address, of a child whose parent only stands around it: what the child owns goes by the parent's path. */
 extern const char nn_nameless[];

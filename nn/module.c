@@ -152,18 +152,24 @@ static void append_path(const nn_module *m, char *text, size_t bytes)
     snprintf(text + used, bytes - used, "%s%s", used > 0 ? "." : "", p->name);
 }
 
+void nn_kind_text(const nn_module *m, char *text, size_t bytes)
+{
+    char details[NN_TEXT] = "";
+    if (m->type->describe != NULL) {
+        m->type->describe(m, details, sizeof(details));
+    }
+    snprintf(text, bytes, details[0] != '\0' ? "%s(%s)" : "%s%s", m->type->name, details);
+}
+
 char *nn_module_text(const nn_module *m, char *text, size_t bytes)
 {
     text[0] = '\0';
     append_path(m, text, bytes);
     bool inside = text[0] != '\0';
     size_t used = strlen(text);
-    char details[NN_TEXT] = "";
-    if (m->type->describe != NULL) {
-        m->type->describe(m, details, sizeof(details));
-    }
-    snprintf(text + used, bytes - used, details[0] != '\0' ? "%s%s(%s)%s" : "%s%s%s%s",
-             inside ? " (" : "", m->type->name, details, inside ? ")" : "");
+    char kind[2 * NN_TEXT];
+    nn_kind_text(m, kind, sizeof(kind));
+    snprintf(text + used, bytes - used, inside ? " (%s)" : "%s", kind);
     return text;
 }
 

@@ -143,12 +143,7 @@ static ag_tensor spectral_forward(nn_module *m, ag_tensor x)
 
 static void spectral_describe(const nn_module *m, char *text, size_t bytes)
 {
-    const nn_module *inner = ((const struct nn_spectral_norm *)m)->inner;
-    char details[NN_TEXT] = "";
-    if (inner->type->describe != NULL) {
-        inner->type->describe(inner, details, sizeof(details));
-    }
-    snprintf(text, bytes, details[0] != '\0' ? "%s(%s)" : "%s%s", inner->type->name, details);
+    nn_kind_text(((const struct nn_spectral_norm *)m)->inner, text, bytes);
 }
 
 static const nn_module_type spectral_type = {

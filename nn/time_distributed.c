@@ -20,12 +20,7 @@ static void time_visit(nn_module *m, nn_visitor *v)
 
 static void time_describe(const nn_module *m, char *text, size_t bytes)
 {
-    const nn_module *inner = ((const struct nn_time_distributed *)m)->inner;
-    char details[NN_TEXT] = "";
-    if (inner->type->describe != NULL) {
-        inner->type->describe(inner, details, sizeof(details));
-    }
-    snprintf(text, bytes, details[0] != '\0' ? "%s(%s)" : "%s%s", inner->type->name, details);
+    nn_kind_text(((const struct nn_time_distributed *)m)->inner, text, bytes);
 }
 
 /* (N,T,…) as (N T,…) */

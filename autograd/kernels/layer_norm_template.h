@@ -3,20 +3,7 @@
  * other; sums run in LANES lanes of T and are added up in double, so that every order is fixed.
  */
 
-/* In double, halves upon halves: one after the other each sum would wait for the one before. */
-static AG_ALWAYS_INLINE double NAME(lanes_sum)(const T *lane)
-{
-    double sum[LANES / 2];
-    for (int j = 0; j < LANES / 2; j++) {
-        sum[j] = (double)lane[j] + (double)lane[j + LANES / 2];
-    }
-    for (int width = LANES / 4; width > 0; width /= 2) {
-        for (int j = 0; j < width; j++) {
-            sum[j] += sum[j + width];
-        }
-    }
-    return sum[0];
-}
+#include "lanes_template.h"
 
 /* The mean of a row, and the mean of (x - center)^2, with the mean, or 0 if it is not to be subtracted, as center. What
  * rounding the mean to T left over is put right in double. */

@@ -83,20 +83,7 @@ AG_MULTIVERSION static void NAME(rows_input)(int64_t rows, int64_t c, const T *r
 
 /* ---- channels first: planes of l elements ---------------------------------------------------------------------------------- */
 
-/* In double, halves upon halves: one after the other each sum would wait for the one before. */
-static AG_ALWAYS_INLINE double NAME(lanes_sum)(const T *lane)
-{
-    double sum[LANES / 2];
-    for (int j = 0; j < LANES / 2; j++) {
-        sum[j] = (double)lane[j] + (double)lane[j + LANES / 2];
-    }
-    for (int width = LANES / 4; width > 0; width /= 2) {
-        for (int j = 0; j < width; j++) {
-            sum[j] += sum[j + width];
-        }
-    }
-    return sum[0];
-}
+#include "lanes_template.h"
 
 AG_MULTIVERSION static void NAME(plane_stats)(int64_t l, const T *x, double *mean, double *m2)
 {

@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# What the tests of the example programs share: checks that are counted, and a few digits cut from the sample. To be sourced by a
-# script that has set $programs and $sample, their folders.
+# What the tests of the example programs share: a folder to work in, which goes at the end, checks that are counted, and a few digits
+# cut from the sample. To be sourced by a script that has set $programs and $sample, their folders; afterwards it is in $work.
 set -euo pipefail
 
 : "${programs:?the folder of the programs}" "${sample:?the folder of the sample}"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+unset WENGERT_DATA WENGERT_ABORT
 passed=0
 failed=0
 

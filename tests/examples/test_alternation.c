@@ -12,6 +12,7 @@
 
 #include "common/generative.h"
 #include "gan/gan.h"
+#include "twister.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 enum { STEPS = 2 }; /* sanitizers are slow, and what they look for happens in every step */
@@ -28,42 +29,7 @@ enum { STARTS_MAX = 14, ALL_STEPS = 50, BATCH = 8, LATENT = 64 };
 static const char *const nets[] = { "dcgan", "mlp" };
 static const char *const losses[] = { "non-saturating", "least-squares", "hinge", "wasserstein" };
 
-/* ---- the generator of PyTorch: MT19937, and uniform numbers from its low 24 bits ------------------------------------------------ */
-
-struct mt {
-    uint32_t state[624];
-    int next;
-};
-
-static void mt_seed(struct mt *g, uint32_t seed)
-{
-    g->state[0] = seed;
-    for (uint32_t i = 1; i < 624; i++) {
-        g->state[i] = 1812433253u * (g->state[i - 1] ^ (g->state[i - 1] >> 30)) + i;
-    }
-    g->next = 624;
-}
-
-static uint32_t mt_draw(struct mt *g)
-{
-    if (g->next == 624) {
-        for (int i = 0; i < 624; i++) {
-            uint32_t y = (g->state[i] & 0x80000000u) | (g->state[(i + 1) % 624] & 0x7fffffffu);
-            g->state[i] = g->state[(i + 397) % 624] ^ (y >> 1) ^ ((y & 1) != 0 ? 0x9908b0dfu : 0);
-        }
-        g->next = 0;
-    }
-    uint32_t y = g->state[g->next++];
-    y ^= y >> 11;
-    y ^= (y << 7) & 0x9d2c5680u;
-    y ^= (y << 15) & 0xefc60000u;
-    return y ^ (y >> 18);
-}
-
-static double mt_uniform(struct mt *g)
-{
-    return (double)(mt_draw(g) & 0xffffff) * 0x1p-24;
-}
+/* ---- weights as PyTorch draws them ------------------------------------------------------------------------------------------- */
 
 /* Numbers that float32 holds, written to a parameter of either type. */
 static void write_parameter(ag_tensor w, const double *values, int64_t n)

@@ -10,14 +10,8 @@ set -euo pipefail
 programs=$(cd -- "$1" && pwd)
 # shellcheck disable=SC2034
 sample=$programs
-helpers=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/helpers.sh
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-unset WENGERT_DATA WENGERT_ABORT
-
 # shellcheck source=tests/examples/helpers.sh
-. "$helpers"
+. "$(dirname -- "${BASH_SOURCE[0]}")/helpers.sh"
 
 # lesson NAME CLAIMS: all of its claims hold, whatever the seed; with the first seed, its page is written, too.
 lesson() {

@@ -7,14 +7,8 @@ set -euo pipefail
 
 programs=$(cd -- "$1" && pwd)
 sample=$(cd -- "$2" && pwd)
-helpers=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/helpers.sh
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-unset WENGERT_DATA WENGERT_ABORT
-
 # shellcheck source=tests/examples/helpers.sh
-. "$helpers"
+. "$(dirname -- "${BASH_SOURCE[0]}")/helpers.sh"
 
 cut_digits digits 200 50
 brief=(--data digits --epochs 2 --batch 50)

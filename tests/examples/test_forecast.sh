@@ -11,14 +11,8 @@ set -euo pipefail
 programs=$(cd -- "$1" && pwd)
 tables=$(cd -- "$2" && pwd)
 sample=$tables
-helpers=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/helpers.sh
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-unset WENGERT_DATA WENGERT_ABORT
-
 # shellcheck source=tests/examples/helpers.sh
-. "$helpers"
+. "$(dirname -- "${BASH_SOURCE[0]}")/helpers.sh"
 
 weather=$tables/weather.csv
 forecast=$programs/forecast

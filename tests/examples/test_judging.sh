@@ -9,16 +9,10 @@ set -euo pipefail
 programs=$(cd -- "$1" && pwd)
 sample=$(cd -- "$2" && pwd)
 png_digits=$(cd -- "$(dirname -- "$3")" && pwd)/${3##*/}
-helpers=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/helpers.sh
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-unset WENGERT_DATA WENGERT_ABORT
-# Other tests run at the same time: threads that spin while they wait would take their processors.
-export WENGERT_NUM_THREADS=1
-
 # shellcheck source=tests/examples/helpers.sh
-. "$helpers"
+. "$(dirname -- "${BASH_SOURCE[0]}")/helpers.sh"
+# Other tests run at the same time.
+export WENGERT_NUM_THREADS=1
 
 cut_digits digits 1000 200
 cut_digits few 320 50

@@ -10,6 +10,8 @@
 
 #include <wengert/wengert.h>
 
+#include "twister.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define STEPS 20 /* sanitizers are slow, and what they look for happens in every step */
 #else
@@ -17,37 +19,7 @@
 #endif
 #define BATCH 64
 
-/* ---- the generator of PyTorch: MT19937, and U(-b, b) from its low 24 bits ------------------------------------------------------ */
-
-struct mt {
-    uint32_t state[624];
-    int next;
-};
-
-static void mt_seed(struct mt *g, uint32_t seed)
-{
-    g->state[0] = seed;
-    for (uint32_t i = 1; i < 624; i++) {
-        g->state[i] = 1812433253u * (g->state[i - 1] ^ (g->state[i - 1] >> 30)) + i;
-    }
-    g->next = 624;
-}
-
-static uint32_t mt_draw(struct mt *g)
-{
-    if (g->next == 624) {
-        for (int i = 0; i < 624; i++) {
-            uint32_t y = (g->state[i] & 0x80000000u) | (g->state[(i + 1) % 624] & 0x7fffffffu);
-            g->state[i] = g->state[(i + 397) % 624] ^ (y >> 1) ^ ((y & 1) != 0 ? 0x9908b0dfu : 0);
-        }
-        g->next = 0;
-    }
-    uint32_t y = g->state[g->next++];
-    y ^= y >> 11;
-    y ^= (y << 7) & 0x9d2c5680u;
-    y ^= (y << 15) & 0xefc60000u;
-    return y ^ (y >> 18);
-}
+/* ---- weights as PyTorch draws them ------------------------------------------------------------------------------------------- */
 
 /* Fills a parameter as PyTorch's layers do: U(-1/sqrt(fan_in), 1/sqrt(fan_in)). */
 static void fill(struct mt *g, ag_tensor w, int64_t fan_in)
@@ -57,7 +29,7 @@ static void fill(struct mt *g, ag_tensor w, int64_t fan_in)
     double *d = malloc((size_t)n * sizeof(double));
     float bound = (float)(1 / sqrt((double)fan_in));
     for (int64_t i = 0; i < n; i++) {
-        double x = (double)(mt_draw(g) & 0xffffff) * 0x1p-24;
+        double x = mt_uniform(g);
         f[i] = (float)(x * (double)(bound - -bound) + (double)-bound);
         d[i] = (double)f[i];
     }
