@@ -28,6 +28,8 @@ struct ag_state {
 
 /* An empty snapshot; the nil one after raising. */
 ag_state *ag_state_new(ag_place where);
+/* The nil snapshot, which stays empty. */
+ag_state *ag_state_nil(void);
 bool ag_state_is_nil(const ag_state *state);
 /* Adds what the object lists, with "prefix." in front of the names. The numbers are borrowed: they must stay where and as they
  * are while the snapshot is used. False after raising. */
@@ -37,6 +39,8 @@ bool ag_state_add_text(ag_state *state, ag_place where, const char *name, const 
 bool ag_state_add_numbers(ag_state *state, ag_place where, const char *name, ag_dtype dtype, ag_shape shape, const void *data);
 /* The entry of that name; NULL if there is none. */
 ag_state_entry *ag_state_find(ag_state *state, const char *name);
+/* A name that was added twice; NULL if there is none. */
+const char *ag_state_name_twice(ag_state *state);
 
 /* What differs, as text: one line a difference. */
 #define AG_STATE_DIFFERENCES 700
