@@ -103,6 +103,12 @@ static void pack_rows(const k_tile_kernel *kernel, const product *p, int64_t i, 
     }
 }
 
+/* Whether A is packed for that many rows. */
+static bool packs_rows(const k_tile_kernel *kernel, const product *p, int64_t rows)
+{
+    return p->acs != 1 && rows > 2 * kernel->rows && p->n > kernel->lanes;
+}
+
 /* Rows [i0, i1) of panels [j0, j1), of as many as `panels`. */
 static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0, int64_t i1,
                        int64_t panels, int64_t j0, int64_t j1)
@@ -112,7 +118,7 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
     void *c[HEIGHT];
     int64_t step[DEPTH];
     int64_t most = DEPTH * (int64_t)sizeof(float) / (int64_t)p->size;
-    bool packs = p->acs != 1 && i1 - i0 > 2 * kernel->rows && p->n > kernel->lanes;
+    bool packs = packs_rows(kernel, p, i1 - i0);
     for (int64_t l = 0; l < most && l < p->k; l++) {
         step[l] = packs ? l * kernel->lanes : l * p->acs;
     }
@@ -191,7 +197,8 @@ static struct grid grid_for(const k_tile_kernel *kernel, int team, const product
     if (2 * even <= vectors) {
         panels = even;
     }
-    return (struct grid){ kernel, p, panels, 1, panels };
+    int64_t few = 2 * team;
+    return (struct grid){ kernel, p, panels, 1, packs_rows(kernel, p, p->m) && panels > few ? few : panels };
 }
 
 /* C's rows are contiguous. */
