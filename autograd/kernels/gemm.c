@@ -116,7 +116,7 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
     _Alignas(64) char right[DEPTH * WIDEST * sizeof(float)], left[DEPTH * HEIGHT * sizeof(float) + STRIPS * APART];
     const void *a[HEIGHT];
     void *c[HEIGHT];
-    int64_t step[DEPTH];
+    int64_t step[DEPTH], at_row = -1, at_column = -1; /* where a[] and c[] point */
     int64_t most = DEPTH * (int64_t)sizeof(float) / (int64_t)p->size;
     bool packs = packs_rows(kernel, p, i1 - i0);
     for (int64_t l = 0; l < most && l < p->k; l++) {
@@ -153,12 +153,14 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
                 }
                 for (int64_t q = i; q < end; q += HEIGHT) {
                     t.m = end - q < HEIGHT ? end - q : HEIGHT;
-                    for (int64_t r = 0; r < t.m; r++) {
+                    for (int64_t r = 0; (q != at_row || l != at_column) && r < t.m; r++) {
                         c[r] = p->c + (size_t)((q + r) * p->crs) * p->size;
                         if (!packs) {
                             a[r] = p->a + (size_t)((q + r) * p->ars + l * p->acs) * p->size;
                         }
                     }
+                    at_row = q;
+                    at_column = l;
                     kernel->run(&t);
                 }
             }
