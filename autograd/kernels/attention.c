@@ -13,9 +13,16 @@
 
 enum {
     BLOCK = 64, /* queries at a time */
+    CAUSAL = 32, /* where each sees only the keys before it: what a block computes for the keys between its first and last query is half
+                  * in vain */
     LANES = 16,
     WORTH_A_THREAD = 65536 /* products of numbers */
 };
+
+static int64_t block_of(const k_attention *p)
+{
+    return p->causal ? CAUSAL : BLOCK;
+}
 
 #define T float
 #define EXP k_exp_f32
@@ -37,13 +44,13 @@ static int team(const k_attention *p, int threads, int64_t pieces)
 
 static int64_t blocks_of(const k_attention *p)
 {
-    return (p->l + BLOCK - 1) / BLOCK;
+    return (p->l + block_of(p) - 1) / block_of(p);
 }
 
 /* Elements that one thread needs. */
 static int64_t room(const k_attention *p, bool back)
 {
-    return (back ? 2 : 1) * BLOCK * p->s + 16;
+    return (back ? 2 : 1) * block_of(p) * p->s + 16;
 }
 
 size_t k_attention_bytes(ag_dtype dtype, int threads, const k_attention *p, bool back)
@@ -63,7 +70,7 @@ struct pieces {
 static void forward_piece(const void *task, int64_t i)
 {
     const struct pieces *t = task;
-    int64_t own = ag_parallel_member() * t->room, slice = i / t->blocks, first = i % t->blocks * BLOCK;
+    int64_t own = ag_parallel_member() * t->room, slice = i / t->blocks, first = i % t->blocks * block_of(t->p);
     if (t->dtype == AG_FLOAT32) {
         forward_block_f32(t->p, slice, first, (float *)t->work + own);
     } else {
@@ -83,7 +90,7 @@ static void back_slice(const void *task, int64_t i)
 {
     const struct pieces *t = task;
     int64_t own = ag_parallel_member() * t->room;
-    for (int64_t first = 0; first < t->p->l; first += BLOCK) {
+    for (int64_t first = 0; first < t->p->l; first += block_of(t->p)) {
         if (t->dtype == AG_FLOAT32) {
             back_block_f32(t->p, i, first, (float *)t->work + own);
         } else {

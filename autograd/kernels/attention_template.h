@@ -14,6 +14,13 @@ static int64_t NAME(keys_of)(const k_attention *p, int64_t first, int64_t rows)
     return p->causal && seen < p->s ? seen : p->s;
 }
 
+/* How many of `keys` query i sees. */
+static int64_t NAME(seen_by)(const k_attention *p, int64_t i, int64_t keys)
+{
+    int64_t seen = i + p->shift + 1;
+    return !p->causal || seen > keys ? keys : seen < 0 ? 0 : seen;
+}
+
 AG_MULTIVERSION static void NAME(times)(int64_t n, T *restrict x, T factor)
 {
     for (int64_t j = 0; j < n; j++) {
@@ -41,7 +48,7 @@ AG_MULTIVERSION static void NAME(seen)(int64_t n, T *restrict x, T factor, const
     }
 }
 
-/* scores (rows,keys) = scale q k^T + mask, -infinity where nothing is seen. */
+/* scores (rows,keys) = scale q k^T + mask; what a query does not see is left as it is. */
 static void NAME(scores)(const k_attention *p, int64_t slice, int64_t first, int64_t rows, int64_t keys, T *scores)
 {
     NAME(k_gemm)(1, rows, keys, p->e, NAME(at)(&p->q, slice, first), p->q.rs, p->q.cs, NAME(at)(&p->k, slice, 0), p->k.cs,
@@ -49,16 +56,14 @@ static void NAME(scores)(const k_attention *p, int64_t slice, int64_t first, int
     const T scale = (T)p->scale;
     for (int64_t i = 0; i < rows; i++) {
         T *row = scores + i * keys;
+        int64_t n = NAME(seen_by)(p, first + i, keys);
         if (p->mask.data == NULL) {
-            NAME(times)(keys, row, scale);
+            NAME(times)(n, row, scale);
         } else if (p->mask_bytes) {
             const uint8_t *mask = (const uint8_t *)p->mask.data + p->mask.offset[slice] + (first + i) * p->mask.rs;
-            NAME(seen)(keys, row, scale, mask, p->mask.cs);
+            NAME(seen)(n, row, scale, mask, p->mask.cs);
         } else {
-            NAME(masked)(keys, row, scale, NAME(at)(&p->mask, slice, first + i), p->mask.cs);
-        }
-        for (int64_t j = first + i + p->shift + 1; p->causal && j < keys; j++) {
-            row[j] = -(T)INFINITY;
+            NAME(masked)(n, row, scale, NAME(at)(&p->mask, slice, first + i), p->mask.cs);
         }
     }
 }
@@ -110,20 +115,24 @@ AG_MULTIVERSION static T NAME(total)(int64_t n, const T *restrict x)
     return sum;
 }
 
-/* The softmax of the scores of a block of queries. */
+/* The softmax of the scores of a block of queries: 0 where nothing is seen, and NaN for a query that sees nothing at all. */
 static void NAME(shares)(const k_attention *p, int64_t slice, int64_t first, int64_t rows, int64_t keys, T *scores)
 {
     NAME(scores)(p, slice, first, rows, keys, scores);
     for (int64_t i = 0; i < rows; i++) {
         T *row = scores + i * keys;
-        NAME(exponentials)(keys, row, NAME(largest)(keys, row));
-        NAME(times)(keys, row, 1 / NAME(total)(keys, row));
+        int64_t n = NAME(seen_by)(p, first + i, keys);
+        NAME(exponentials)(n, row, NAME(largest)(n, row));
+        NAME(times)(n, row, 1 / NAME(total)(n, row));
+        for (int64_t j = n; j < keys; j++) {
+            row[j] = n > 0 ? 0 : (T)NAN;
+        }
     }
 }
 
 static void NAME(forward_block)(const k_attention *p, int64_t slice, int64_t first, T *scores)
 {
-    int64_t rows = p->l - first < BLOCK ? p->l - first : BLOCK, keys = NAME(keys_of)(p, first, rows);
+    int64_t rows = p->l - first < block_of(p) ? p->l - first : block_of(p), keys = NAME(keys_of)(p, first, rows);
     NAME(shares)(p, slice, first, rows, keys, scores);
     NAME(k_gemm)(1, rows, p->ev, keys, scores, keys, 1, NAME(at)(&p->v, slice, 0), p->v.rs, p->v.cs, 0,
                  NAME(at)(&p->y, slice, first), p->y.rs, p->y.cs);
@@ -153,8 +162,8 @@ AG_MULTIVERSION static void NAME(score_gradients)(int64_t n, const T *restrict s
 
 static void NAME(back_block)(const k_attention *p, int64_t slice, int64_t first, T *share)
 {
-    int64_t rows = p->l - first < BLOCK ? p->l - first : BLOCK, keys = NAME(keys_of)(p, first, rows);
-    T *dp = share + BLOCK * p->s;
+    int64_t rows = p->l - first < block_of(p) ? p->l - first : block_of(p), keys = NAME(keys_of)(p, first, rows);
+    T *dp = share + block_of(p) * p->s;
     const T *dy = NAME(at)(&p->dy, slice, first);
     NAME(shares)(p, slice, first, rows, keys, share);
     if (p->dv.data != NULL) {
@@ -166,7 +175,11 @@ static void NAME(back_block)(const k_attention *p, int64_t slice, int64_t first,
     }
     NAME(k_gemm)(1, rows, keys, p->ev, dy, p->dy.rs, p->dy.cs, NAME(at)(&p->v, slice, 0), p->v.cs, p->v.rs, 0, dp, keys, 1);
     for (int64_t i = 0; i < rows; i++) {
-        NAME(score_gradients)(keys, share + i * keys, dp + i * keys, (T)p->scale);
+        int64_t n = NAME(seen_by)(p, first + i, keys);
+        NAME(score_gradients)(n, share + i * keys, dp + i * keys, (T)p->scale);
+        for (int64_t j = n; j < keys; j++) {
+            dp[i * keys + j] = n > 0 ? 0 : (T)NAN;
+        }
     }
     if (p->dq.data != NULL) {
         NAME(k_gemm)(1, rows, p->e, keys, dp, keys, 1, NAME(at)(&p->k, slice, 0), p->k.rs, p->k.cs, 0,

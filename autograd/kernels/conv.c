@@ -289,7 +289,7 @@ static split split_weight(const plan *g, int threads)
 {
     int64_t numbers = g->p->groups * g->k * g->og;
     split s;
-    s.slices = numbers <= 8192 ? 1 : at_most(at_least(g->k / 48, 1), 4);
+    s.slices = numbers <= 8192 ? 1 : at_most(at_least(g->k / 48, 1), 2);
     s.parts = at_least(at_most(8 / s.slices, g->bands), 1);
     s.part = line_up((size_t)numbers * g->size);
     s.sums = line_up((size_t)g->k * sizeof(int64_t));

@@ -3,9 +3,9 @@
  * the processor has AVX-512 (BLIS's kernels for it are slower on the shapes of training), and BLIS
  * for the rest. The only file that knows BLIS; must not know tensors.
  *
- * Note [Products and threads]: a product is cut into stripes of rows or columns that do not depend
- * on the number of threads. Within a stripe each element of C is summed over k in one order, so any
- * number of threads gives the same bits.
+ * Note [Products and threads]: each element of C is summed over k in one order, in whichever block of
+ * C it lies, so that the tile's products may be cut as suits the threads, and any number of them gives
+ * the same bits. BLIS's may not: see Note [BLIS and threads].
  */
 /* blis.h speaks of POSIX barriers. */
 #if !defined(_POSIX_C_SOURCE)
@@ -23,14 +23,16 @@
 #include "autograd/kernels/tile.h"
 
 /* Below so many multiply-adds a second thread costs more than it brings. */
-#define WORTH_THREADS 250000
+#define WORTH_THREADS 100000
 
 enum {
     DEPTH = 128,  /* k at once, in float32: a packed panel of B lives in L1 */
     HEIGHT = 256, /* rows at once: packed, they live in L2 */
-    STRIP = 8,    /* rows that are packed beside each other */
-    AHEAD = 8,    /* rows that are asked for before they are packed */
     WIDEST = 64,  /* columns of a panel, at most */
+    APART = 64,   /* bytes between strips of packed rows: a line */
+    STRIPS = 128, /* of them at most, in HEIGHT rows */
+    ROWS_OF_BLOCK = 96, /* at least: what is packed for fewer is not worth it */
+    BLOCKS_EACH = 4,    /* of a thread: one that is held up shares the rest */
 };
 
 static int threads_for(int threads, int64_t work)
@@ -52,86 +54,73 @@ typedef struct product {
     char *c;
     int64_t ars, acs, brs, bcs, crs;
     bool accumulate;
+    const char *bias; /* of columns; NULL: none, else C starts with it */
 } product;
-
-/* Rows lie far apart in a wide matrix, and no processor foresees such steps. */
-static inline void ask_for(const char *from, size_t bytes)
-{
-    for (size_t at = 0; at < bytes; at += 64) {
-        __builtin_prefetch(from + at);
-    }
-}
 
 /* B's rows l0 … l0 + depth in the panel's columns, packed; `from` points at the panel's first
  * column. */
 static void pack_panel(const k_tile_kernel *kernel, const product *p, const char *from,
-                       int64_t depth, k_panel panel, void *to)
+                       int64_t depth, k_panel panel, char *to)
 {
     if (p->brs == 1) {
         kernel->transpose(depth, panel.n, from, p->bcs, to, panel.width);
         return;
     }
+    if (p->bcs == 1) {
+        kernel->pack(depth, panel.n, from, p->brs, to, panel.width, kernel->lanes);
+        return;
+    }
     for (int64_t l = 0; l < depth; l++) {
-        char *row = (char *)to + (size_t)(l * panel.width) * p->size;
+        char *row = to + (size_t)(l * panel.width) * p->size;
         const char *source = from + (size_t)(l * p->brs) * p->size;
-        if (p->bcs == 1) {
-            if (l + AHEAD < depth) {
-                ask_for(source + (size_t)(AHEAD * p->brs) * p->size, (size_t)panel.n * p->size);
-            }
-            memcpy(row, source, (size_t)panel.n * p->size);
-        } else {
-            for (int64_t j = 0; j < panel.n; j++) {
-                memcpy(row + (size_t)j * p->size, source + (size_t)(j * p->bcs) * p->size, p->size);
-            }
+        for (int64_t j = 0; j < panel.n; j++) {
+            memcpy(row + (size_t)j * p->size, source + (size_t)(j * p->bcs) * p->size, p->size);
         }
         memset(row + (size_t)panel.n * p->size, 0, (size_t)(panel.width - panel.n) * p->size);
     }
 }
 
-/* Packs A's columns l … l + depth in strips of STRIP rows, [strip][l][STRIP], and points a[] at
+/* Packs A's columns l … l + depth in strips of `lanes` rows, [strip][l][lanes], and points a[] at
  * them. Steps along a column of a wide A would otherwise each take a cache line, of few sets, and a
- * page. */
-static void pack_rows(const product *p, int64_t i, int64_t rows, int64_t l, int64_t depth, char *to,
-                      const void **a)
+ * page; and strips begin in different sets. */
+static void pack_rows(const k_tile_kernel *kernel, const product *p, int64_t i, int64_t rows, int64_t l,
+                      int64_t depth, char *to, const void **a)
 {
-    size_t strip = (size_t)(depth * STRIP) * p->size;
-    for (int64_t q = 0; q < depth; q++) {
-        const char *from = p->a + (size_t)(i * p->ars + (l + q) * p->acs) * p->size;
-        char *row = to + (size_t)(q * STRIP) * p->size;
-        if (p->ars == 1 && q + AHEAD < depth) {
-            ask_for(from + (size_t)(AHEAD * p->acs) * p->size, (size_t)rows * p->size);
-        }
-        for (int64_t r = 0; r < rows; r += STRIP, row += strip) {
-            int64_t now = rows - r < STRIP ? rows - r : STRIP;
-            if (p->ars == 1 && now == STRIP && p->size == sizeof(float)) {
-                memcpy(row, from + (size_t)r * sizeof(float), STRIP * sizeof(float));
-            } else if (p->ars == 1 && now == STRIP) {
-                memcpy(row, from + (size_t)r * sizeof(double), STRIP * sizeof(double));
-            } else {
-                for (int64_t e = 0; e < now; e++) {
-                    memcpy(row + (size_t)e * p->size, from + (size_t)((r + e) * p->ars) * p->size,
-                           p->size);
-                }
-            }
-        }
+    int64_t lanes = kernel->lanes, apart = depth * lanes + APART / (int64_t)p->size;
+    const char *from = p->a + (size_t)(i * p->ars + l * p->acs) * p->size;
+    for (int64_t r = 0; r < rows; r++) {
+        a[r] = to + (size_t)(r / lanes * apart + r % lanes) * p->size;
+    }
+    if (p->ars == 1) {
+        kernel->pack(depth, rows, from, p->acs, to, lanes, apart);
+        return;
     }
     for (int64_t r = 0; r < rows; r++) {
-        a[r] = to + (size_t)(r / STRIP) * strip + (size_t)(r % STRIP) * p->size;
+        for (int64_t q = 0; q < depth; q++) {
+            memcpy((char *)(uintptr_t)a[r] + (size_t)(q * lanes) * p->size,
+                   from + (size_t)(r * p->ars + q * p->acs) * p->size, p->size);
+        }
     }
 }
 
-/* Rows [i0, i1) of panels [j0, j1). */
-static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0, int64_t i1,
-                       int64_t j0, int64_t j1)
+/* Whether A is packed for that many rows. */
+static bool packs_rows(const k_tile_kernel *kernel, const product *p, int64_t rows)
 {
-    _Alignas(64) char right[DEPTH * WIDEST * sizeof(float)], left[DEPTH * HEIGHT * sizeof(float)];
+    return p->acs != 1 && rows > 2 * kernel->rows && p->n > kernel->lanes;
+}
+
+/* Rows [i0, i1) of panels [j0, j1), of as many as `panels`. */
+static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0, int64_t i1,
+                       int64_t panels, int64_t j0, int64_t j1)
+{
+    _Alignas(64) char right[DEPTH * WIDEST * sizeof(float)], left[DEPTH * HEIGHT * sizeof(float) + STRIPS * APART];
     const void *a[HEIGHT];
     void *c[HEIGHT];
-    int64_t step[DEPTH];
+    int64_t step[DEPTH], at_row = -1, at_column = -1; /* where a[] and c[] point */
     int64_t most = DEPTH * (int64_t)sizeof(float) / (int64_t)p->size;
-    bool packs = p->acs != 1 && i1 - i0 > 2 * STRIP && p->n > kernel->lanes;
+    bool packs = packs_rows(kernel, p, i1 - i0);
     for (int64_t l = 0; l < most && l < p->k; l++) {
-        step[l] = packs ? l * STRIP : l * p->acs;
+        step[l] = packs ? l * kernel->lanes : l * p->acs;
     }
     /* With A packed, B's panels are packed again for every HEIGHT rows; otherwise for many more. */
     int64_t tall = packs ? HEIGHT : 8 * HEIGHT;
@@ -140,10 +129,10 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
         for (int64_t l = 0; l < p->k; l += most) {
             int64_t depth = p->k - l < most ? p->k - l : most;
             if (packs) {
-                pack_rows(p, i, end - i, l, depth, left, a);
+                pack_rows(kernel, p, i, end - i, l, depth, left, a);
             }
             for (int64_t j = j0; j < j1; j++) {
-                k_panel panel = k_panel_at(kernel, p->n, j);
+                k_panel panel = k_panel_of(kernel, p->n, panels, j);
                 const char *b = p->b + (size_t)(l * p->brs + panel.start * p->bcs) * p->size;
                 k_tile t = {
                     .n = panel.n,
@@ -155,6 +144,7 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
                     .c = c,
                     .c_offset = panel.start,
                     .accumulate = l > 0 || p->accumulate,
+                    .bias = p->bias == NULL ? NULL : p->bias + (size_t)panel.start * p->size,
                 };
                 if (p->bcs != 1 || panel.n != panel.width || end - i > 2 * kernel->rows) {
                     pack_panel(kernel, p, b, depth, panel, right);
@@ -163,12 +153,14 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
                 }
                 for (int64_t q = i; q < end; q += HEIGHT) {
                     t.m = end - q < HEIGHT ? end - q : HEIGHT;
-                    for (int64_t r = 0; r < t.m; r++) {
+                    for (int64_t r = 0; (q != at_row || l != at_column) && r < t.m; r++) {
                         c[r] = p->c + (size_t)((q + r) * p->crs) * p->size;
                         if (!packs) {
                             a[r] = p->a + (size_t)((q + r) * p->ars + l * p->acs) * p->size;
                         }
                     }
+                    at_row = q;
+                    at_column = l;
                     kernel->run(&t);
                 }
             }
@@ -187,22 +179,40 @@ static void tile_block_at(const void *task, int64_t at)
 {
     const struct grid *g = task;
     int64_t i = at / g->across, j = at % g->across, m = g->p->m;
-    int64_t top = m * i / g->down / STRIP * STRIP;
-    int64_t bottom = i + 1 == g->down ? m : m * (i + 1) / g->down / STRIP * STRIP;
-    tile_block(g->kernel, g->p, top, bottom, g->panels * j / g->across, g->panels * (j + 1) / g->across);
+    int64_t strip = g->kernel->lanes;
+    int64_t top = m * i / g->down / strip * strip;
+    int64_t bottom = i + 1 == g->down ? m : m * (i + 1) / g->down / strip * strip;
+    tile_block(g->kernel, g->p, top, bottom, g->panels, g->panels * j / g->across, g->panels * (j + 1) / g->across);
 }
 
-/* C's rows are contiguous. The grid depends on the shape alone. */
+/* See Note [Products and threads]. Each block packs its part of B anew, and of A if that is packed: where there are enough rows,
+ * blocks are whole rows, else whole columns. */
+static struct grid grid_for(const k_tile_kernel *kernel, int team, const product *p)
+{
+    int64_t panels = k_panel_count(kernel, p->n), vectors = k_panel_columns(kernel, p->n) / kernel->lanes;
+    int64_t most = p->m / ROWS_OF_BLOCK / team, even = (panels + team - 1) / team * team;
+    if (most > 0 || panels < 2) {
+        int64_t down = most > BLOCKS_EACH ? BLOCKS_EACH : most > 0 ? most : 1;
+        return (struct grid){ kernel, p, panels, down * team, 1 };
+    }
+    /* Sums are the same in panels of any width but one vector. */
+    if (2 * even <= vectors) {
+        panels = even;
+    }
+    int64_t few = 2 * team;
+    return (struct grid){ kernel, p, panels, 1, packs_rows(kernel, p, p->m) && panels > few ? few : panels };
+}
+
+/* C's rows are contiguous. */
 static void tile_product(const k_tile_kernel *kernel, int threads, const product *p)
 {
     int team = threads_for(threads, p->m * p->n * p->k);
     if (team == 1) {
-        tile_block(kernel, p, 0, p->m, 0, k_panel_count(kernel, p->n));
+        int64_t panels = k_panel_count(kernel, p->n);
+        tile_block(kernel, p, 0, p->m, panels, 0, panels);
         return;
     }
-    int64_t panels = k_panel_count(kernel, p->n), across = panels < 8 ? panels : 8;
-    int64_t down = 16 / across, tall = (p->m + 31) / 32;
-    struct grid grid = { kernel, p, panels, down > tall ? tall : down, across };
+    struct grid grid = grid_for(kernel, team, p);
     ag_parallel(team, grid.across * grid.down, tile_block_at, &grid);
 }
 
@@ -249,6 +259,16 @@ void k_gemm(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const 
         k_gemm_f64(threads, m, n, k, a, ars, acs, b, brs, bcs, accumulate, c, crs, ccs);
     } else {
         k_gemm_f32(threads, m, n, k, a, ars, acs, b, brs, bcs, accumulate, c, crs, ccs);
+    }
+}
+
+void k_gemm_bias(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars, int64_t acs,
+                 const void *b, int64_t brs, int64_t bcs, const void *bias, void *c, int64_t crs)
+{
+    if (dtype == AG_FLOAT64) {
+        k_gemm_bias_f64(threads, m, n, k, a, ars, acs, b, brs, bcs, bias, c, crs);
+    } else {
+        k_gemm_bias_f32(threads, m, n, k, a, ars, acs, b, brs, bcs, bias, c, crs);
     }
 }
 

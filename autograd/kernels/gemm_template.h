@@ -228,6 +228,36 @@ void GEMM(k_gemm)(int threads, int64_t m, int64_t n, int64_t k, const T *a, int6
     GEMM(blis)(threads, m, n, k, a, ars, acs, b, brs, bcs, beta, c, crs, ccs);
 }
 
+void GEMM(k_gemm_bias)(int threads, int64_t m, int64_t n, int64_t k, const T *a, int64_t ars,
+                       int64_t acs, const T *b, int64_t brs, int64_t bcs, const T *bias, T *c,
+                       int64_t crs)
+{
+    const k_tile_kernel *kernel = k_tile_for(DTYPE);
+    if (m > 1 && n > 1 && k > 0 && !is_small(m, n, k, 64) && tile_is_best(kernel, sizeof(T))) {
+        product p = {
+            .size = sizeof(T),
+            .m = m,
+            .n = n,
+            .k = k,
+            .a = (const char *)a,
+            .ars = ars,
+            .acs = k == 1 ? 1 : acs,
+            .b = (const char *)b,
+            .brs = brs,
+            .bcs = bcs,
+            .c = (char *)c,
+            .crs = crs,
+            .bias = (const char *)bias,
+        };
+        tile_product(kernel, threads, &p);
+        return;
+    }
+    for (int64_t i = 0; i < m; i++) {
+        memcpy(c + i * crs, bias, (size_t)n * sizeof(T));
+    }
+    GEMM(k_gemm)(threads, m, n, k, a, ars, acs, b, brs, bcs, 1, c, crs, 1);
+}
+
 #undef GEMM
 #undef T
 #undef DTYPE

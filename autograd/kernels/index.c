@@ -5,7 +5,7 @@
 
 #include "../parallel.h"
 
-enum { WORTH_A_THREAD = 65536 };
+enum { WORTH_A_THREAD = 16384 };
 
 /* One row of positions along the last dimension: n of them, with the steps of x, its chosen dimension, index and y. */
 struct row {

@@ -24,6 +24,13 @@ void k_gemm_f64(int threads, int64_t m, int64_t n, int64_t k, const double *a, i
 /* The same by type. */
 void k_gemm(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars, int64_t acs,
             const void *b, int64_t brs, int64_t bcs, bool accumulate, void *c, int64_t crs, int64_t ccs);
+/* C[i,j] = bias[j] + A B, for a C with dense rows. */
+void k_gemm_bias_f32(int threads, int64_t m, int64_t n, int64_t k, const float *a, int64_t ars, int64_t acs, const float *b,
+                     int64_t brs, int64_t bcs, const float *bias, float *c, int64_t crs);
+void k_gemm_bias_f64(int threads, int64_t m, int64_t n, int64_t k, const double *a, int64_t ars, int64_t acs, const double *b,
+                     int64_t brs, int64_t bcs, const double *bias, double *c, int64_t crs);
+void k_gemm_bias(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars, int64_t acs,
+                 const void *b, int64_t brs, int64_t bcs, const void *bias, void *c, int64_t crs);
 /* The name of the BLAS kernels in use, such as "haswell". */
 const char *k_gemm_arch(void);
 /* The same in words: whose kernels, such as "own avx512" or "BLIS 0.9.0 zen3". */

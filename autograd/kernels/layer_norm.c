@@ -8,7 +8,7 @@
 
 enum {
     LANES = 64, /* sums of a row: short inner loops would be unrolled into scalar code */
-    WORTH_A_THREAD = 32768,
+    WORTH_A_THREAD = 8192,
     CHUNK = 8192,  /* elements that a thread takes at a time */
     PARTS = 16     /* at most so many partial sums of a weight's gradient */
 };

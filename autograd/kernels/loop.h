@@ -14,7 +14,7 @@ void k_loop(int threads, ag_loop loop, const void *params, int ndim, const int64
             const int64_t *const *stride, const size_t *item);
 
 /* One loop call over the elements i0..i1 would be the same for any split: this many elements are worth a thread. */
-#define K_LOOP_GRAIN 32768
+#define K_LOOP_GRAIN 8192
 
 /* Conversions and sums: out[i] = (to) in[i], and out[i] += in[i]. */
 extern const ag_loop k_cast_loops[4][4]; /* [to][from] */

@@ -8,7 +8,7 @@
 #include "autograd/kernels/vector.h"
 
 /* Elements in a chunk: a chunk's sum is formed in lanes, the chunks' sums are added one after the other. */
-enum { CHUNK = 4096, LANES = 16, WORTH_A_THREAD = 32768 };
+enum { CHUNK = 4096, LANES = 16, WORTH_A_THREAD = 8192 };
 
 #define ABS(x) ((x) < 0 ? -(x) : (x))
 #define SIGN(d) ((d) > 0 ? 1 : (d) < 0 ? -1 : (d)) /* NaN stays NaN */

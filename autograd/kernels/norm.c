@@ -8,7 +8,7 @@ enum {
     ROWS = 64,  /* of a chunk, channels last */
     BLOCK = 64, /* channels whose sums are held at a time */
     LANES = 64, /* sums of a plane: short inner loops would be unrolled into scalar code */
-    WORTH_A_THREAD = 32768
+    WORTH_A_THREAD = 16384
 };
 
 static int64_t chunks_of(const k_norm *p)

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { MAX_DIMS = AG_MAX_DIMS, TILE = 16, WORTH_A_THREAD = 32768 };
+enum { MAX_DIMS = AG_MAX_DIMS, TILE = 16, WORTH_A_THREAD = 16384 };
 
 struct copy {
     int ndim; /* 1 or more, outermost first, by falling stride of the destination */

@@ -14,7 +14,7 @@
 static int team_for(int threads, const k_pool *p)
 {
     int64_t work = p->n * p->c * (p->oh * p->ow * p->kernel[0] * p->kernel[1] + p->h * p->w);
-    return threads < 2 || work < 65536 || ag_parallel_inside() ? 1 : threads;
+    return threads < 2 || work < 32768 || ag_parallel_inside() ? 1 : threads;
 }
 
 /* One dimension of a window: its first cell's place in the image, which of its cells [low, high)

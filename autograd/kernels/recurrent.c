@@ -33,7 +33,7 @@ static int64_t transposed_columns(const k_recurrent *p)
 
 int64_t k_recurrent_work(const k_recurrent *p)
 {
-    return 2 * p->batch * p->hidden + transposed_columns(p) * p->hidden;
+    return 2 * p->batch * p->hidden + (p->steps > 1 ? transposed_columns(p) * p->hidden : 0);
 }
 
 static inline int64_t rows_of(const k_recurrent *p, int64_t t)

@@ -97,28 +97,12 @@ AG_MULTIVERSION static void NAME(add_row)(int64_t H, const T *restrict x, T *res
     }
 }
 
-/* ---- products -------------------------------------------------------------------------------------------------------- */
-
-/* C += A B with B (depth,columns), row-major. */
-static void NAME(accumulate)(int64_t m, int64_t columns, int64_t depth, const T *a, int64_t lda, const T *b, int64_t ldb, T *c,
-                             int64_t ldc)
-{
-    k_gemm(DTYPE, 1, m, columns, depth, a, lda, 1, b, ldb, 1, true, c, ldc, 1);
-}
-
 /* ---- whole sequences ---------------------------------------------------------------------------------------------------- */
 
-/* wt is w^T (hidden, gates), its rows transposed_columns() apart: so the products of every step want it. */
-static void NAME(step)(const k_recurrent *p, int64_t m, const T *wt, T *gates, T *h, T *c, T *y, T *cells)
+/* What a step does after the products, for m rows. */
+static void NAME(activate)(const k_recurrent *p, int64_t m, T *gates, T *h, T *c, T *y, T *cells)
 {
-    const int64_t H = p->hidden, W = k_recurrent_width(p->kind) * H, G = gate_count(p->kind) * H;
-    const int64_t ldt = transposed_columns(p);
-    if (p->kind == K_GRU) {
-        NAME(accumulate)(m, 2 * H, H, h, H, wt, ldt, gates, W);
-        NAME(accumulate)(m, H, H, h, H, wt + 2 * H, ldt, gates + 3 * H, W);
-    } else {
-        NAME(accumulate)(m, G, H, h, H, wt, ldt, gates, W);
-    }
+    const int64_t H = p->hidden, W = k_recurrent_width(p->kind) * H;
     for (int64_t r = 0; r < m; r++, gates += W, h += H, y += H) {
         if (p->kind == K_LSTM) {
             NAME(lstm_row)(H, gates, gates + H, gates + 2 * H, gates + 3 * H, c + r * H, h, cells + r * H, y);
@@ -130,7 +114,21 @@ static void NAME(step)(const k_recurrent *p, int64_t m, const T *wt, T *gates, T
     }
 }
 
-/* Rows n0 … n1 of the batch through all steps. h and c (batch,hidden) are carried. */
+/* gates += h w^T for m rows; w^T (hidden, gates), its rows wrs and its columns wcs apart. */
+static void NAME(products)(int threads, const k_recurrent *p, int64_t m, const T *wt, int64_t wrs, int64_t wcs, const T *h,
+                           T *gates)
+{
+    const int64_t H = p->hidden, W = k_recurrent_width(p->kind) * H, G = gate_count(p->kind) * H;
+    if (p->kind == K_GRU) { /* what comes from h into the third gate stands apart */
+        k_gemm(DTYPE, threads, m, 2 * H, H, h, H, 1, wt, wrs, wcs, true, gates, W, 1);
+        k_gemm(DTYPE, threads, m, H, H, h, H, 1, wt + 2 * H * wcs, wrs, wcs, true, gates + 3 * H, W, 1);
+    } else {
+        k_gemm(DTYPE, threads, m, G, H, h, H, 1, wt, wrs, wcs, true, gates, W, 1);
+    }
+}
+
+/* Rows n0 … n1 of the batch through all steps. wt is w^T (hidden, gates), its rows transposed_columns() apart: so the products of every
+ * step want it. h and c (batch,hidden) are carried. */
 static void NAME(block_forward)(const k_recurrent *p, int64_t n0, int64_t n1, const T *wt, T *gates, T *y, T *cells, T *h, T *c)
 {
     const int64_t H = p->hidden, W = k_recurrent_width(p->kind) * H;
@@ -140,8 +138,9 @@ static void NAME(block_forward)(const k_recurrent *p, int64_t n0, int64_t n1, co
         at -= p->reverse ? rows : 0;
         int64_t m = (rows < n1 ? rows : n1) - n0, first = at + n0;
         if (m > 0) {
-            NAME(step)(p, m, wt, gates + first * W, h + n0 * H, c + n0 * H, y + first * H,
-                       cells == NULL ? NULL : cells + first * H);
+            NAME(products)(1, p, m, wt, transposed_columns(p), 1, h + n0 * H, gates + first * W);
+            NAME(activate)(p, m, gates + first * W, h + n0 * H, c + n0 * H, y + first * H,
+                           cells == NULL ? NULL : cells + first * H);
         }
         at += p->reverse ? 0 : rows;
     }
@@ -160,6 +159,15 @@ static void NAME(forward_turn)(const void *task, int64_t b)
     NAME(block_forward)(t->p, n0, n1, t->wt, t->gates, t->y, t->cells, t->h, t->c);
 }
 
+/* One step: only its activations. */
+static void NAME(activate_turn)(const void *task, int64_t b)
+{
+    const struct NAME(forward_task) *t = task;
+    const int64_t H = t->p->hidden, n0 = b * BLOCK, n1 = n0 + BLOCK < t->p->batch ? n0 + BLOCK : t->p->batch;
+    NAME(activate)(t->p, n1 - n0, t->gates + n0 * k_recurrent_width(t->p->kind) * H, t->h + n0 * H, t->c + n0 * H, t->y + n0 * H,
+                   t->cells == NULL ? NULL : t->cells + n0 * H);
+}
+
 static void NAME(forward)(int threads, const k_recurrent *p, const T *h, const T *c, const T *w, T *gates, T *y, T *cells,
                           T *work)
 {
@@ -167,8 +175,13 @@ static void NAME(forward)(int threads, const k_recurrent *p, const T *h, const T
     T *carry_h = work, *carry_c = carry_h + N * H, *wt = carry_c + N * H;
     copy_or_zero(carry_h, h, N * H * (int64_t)sizeof(T));
     copy_or_zero(carry_c, c, N * H * (int64_t)sizeof(T));
-    k_tile_for(DTYPE)->transpose(H, G, w, H, wt, transposed_columns(p));
     struct NAME(forward_task) task = { p, wt, gates, y, cells, carry_h, carry_c };
+    if (p->steps == 1) { /* the weights are needed once: turning them is left to the product */
+        NAME(products)(threads, p, N, w, 1, H, carry_h, gates);
+        ag_parallel(team(p, threads), (N + BLOCK - 1) / BLOCK, NAME(activate_turn), &task);
+        return;
+    }
+    k_tile_for(DTYPE)->transpose(H, G, w, H, wt, transposed_columns(p));
     ag_parallel(team(p, threads), (N + BLOCK - 1) / BLOCK, NAME(forward_turn), &task);
 }
 

@@ -8,7 +8,7 @@
 
 #include "../parallel.h"
 
-enum { WORTH_A_THREAD = 65536 };
+enum { WORTH_A_THREAD = 16384 };
 
 struct reduction {
     int kept, reduced;

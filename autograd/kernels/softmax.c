@@ -25,7 +25,7 @@ enum { SHORT = 24 };
 #include "autograd/kernels/softmax_template.h"
 
 /* So many exponentials are worth a thread. */
-enum { GRAIN = 8192 };
+enum { GRAIN = 4096 };
 
 /* Rows a thread takes at a time; each row is computed alone, so the cut changes nothing. */
 static int64_t rows_at_a_time(int64_t d)

@@ -25,6 +25,9 @@
  * every k. */
 #define AG_OPAQUE(pointer) __asm__("" : "+r"(pointer))
 
+/* Rows that are asked for before they are packed. */
+#define AG_TILE_AHEAD 8
+
 /* ---- AVX-512 --------------------------------------------------------------------------------- */
 
 #if defined(__x86_64__)

@@ -42,6 +42,11 @@ typedef struct k_tile_kernel {
      */
     void (*transpose)(int64_t rows, int64_t n, const void *from, int64_t ld, void *to,
                       int64_t ldto);
+    /* Vector v of row k of from, k < rows, goes to to + k ldto + v apart; columns n up to the next
+     * whole vector become 0. Rows that lie far apart are asked for in time: no processor foresees
+     * such steps. */
+    void (*pack)(int64_t rows, int64_t n, const void *from, int64_t ld, void *to, int64_t ldto,
+                 int64_t apart);
 } k_tile_kernel;
 
 /* The kernel for a floating type on this processor. */
@@ -68,15 +73,21 @@ static inline int64_t k_panel_columns(const k_tile_kernel *kernel, int64_t n)
     return (n + kernel->lanes - 1) / kernel->lanes * kernel->lanes;
 }
 
-static inline k_panel k_panel_at(const k_tile_kernel *kernel, int64_t n, int64_t i)
+/* Panel i of `panels`, which are no more than there are vectors and at least k_panel_count(). */
+static inline k_panel k_panel_of(const k_tile_kernel *kernel, int64_t n, int64_t panels, int64_t i)
 {
-    int64_t vectors = k_panel_columns(kernel, n) / kernel->lanes, panels = k_panel_count(kernel, n);
+    int64_t vectors = k_panel_columns(kernel, n) / kernel->lanes;
     k_panel p;
     p.start = i * vectors / panels * kernel->lanes;
     int64_t stop = (i + 1) * vectors / panels * kernel->lanes;
     p.width = stop - p.start;
     p.n = (stop < n ? stop : n) - p.start;
     return p;
+}
+
+static inline k_panel k_panel_at(const k_tile_kernel *kernel, int64_t n, int64_t i)
+{
+    return k_panel_of(kernel, n, k_panel_count(kernel, n), i);
 }
 
 #endif

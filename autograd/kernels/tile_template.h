@@ -233,8 +233,40 @@ TILE_TARGET static void TILE(transpose)(int64_t rows, int64_t n, const void *fro
     }
 }
 
+/* Row k, `vectors` of them and a last one of `tail` elements. */
+TILE_TARGET static AG_ALWAYS_INLINE void TILE(pack_row)(int64_t vectors, int64_t tail, const T *x, T *y,
+                                                        int64_t apart)
+{
+    for (int64_t v = 0; v < vectors; v++) {
+        VECTOR now = LOAD(x + v * LANES);
+        STORE(y + v * apart, now);
+    }
+    if (tail > 0) {
+        VECTOR now = LOAD_PART(x + vectors * LANES, tail);
+        STORE(y + vectors * apart, now);
+    }
+}
+
+TILE_TARGET static void TILE(pack)(int64_t rows, int64_t n, const void *from, int64_t ld, void *to,
+                                   int64_t ldto, int64_t apart)
+{
+    const T *restrict x = from;
+    T *restrict y = to;
+    int64_t vectors = n / LANES, tail = n % LANES, k = 0;
+    for (; k + AG_TILE_AHEAD < rows; k++) {
+        const T *coming = x + (k + AG_TILE_AHEAD) * ld;
+        for (int64_t at = 0; at < n; at += 64 / (int64_t)sizeof(T)) {
+            __builtin_prefetch(coming + at);
+        }
+        TILE(pack_row)(vectors, tail, x + k * ld, y + k * ldto, apart);
+    }
+    for (; k < rows; k++) {
+        TILE(pack_row)(vectors, tail, x + k * ld, y + k * ldto, apart);
+    }
+}
+
 static const k_tile_kernel TILE(kernel) = {
-    TILE_NAME, LANES, LANES *VECTORS, ROWS, TILE(run), TILE(transpose),
+    TILE_NAME, LANES, LANES *VECTORS, ROWS, TILE(run), TILE(transpose), TILE(pack),
 };
 
 #undef TILE

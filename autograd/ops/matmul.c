@@ -363,14 +363,6 @@ static bool linear_shape(ag_call *call)
     return ag_call_output(call, 0, x->dtype, y);
 }
 
-/* Every row of y becomes the bias: the product is then added to it, which saves a pass over y. */
-static void fill_rows(void *y, int64_t rows, int64_t columns, const void *bias, size_t item)
-{
-    for (int64_t r = 0; r < rows; r++) {
-        memcpy((char *)y + (size_t)(r * columns) * item, bias, (size_t)columns * item);
-    }
-}
-
 static bool linear_forward(ag_call *call)
 {
     const ag_array *x = ag_call_input(call, 0), *w = ag_call_input(call, 1), *b = ag_call_input(call, 2);
@@ -378,20 +370,10 @@ static bool linear_forward(ag_call *call)
     if (y->numel == 0) {
         return true;
     }
-    size_t item = ag_dtype_size(y->dtype);
     int64_t in = w->size[1], out = w->size[0];
-    if (b != NULL) {
-        const void *bias = ops_row_major(call, b);
-        if (bias == NULL) {
-            return false;
-        }
-        fill_rows(y->data, y->numel / out, out, bias, item);
-    }
-    if (in == 0) {
-        if (b == NULL) {
-            memset(y->data, 0, (size_t)y->numel * item);
-        }
-        return true;
+    const void *bias = b != NULL ? ops_row_major(call, b) : NULL;
+    if (b != NULL && bias == NULL) {
+        return false;
     }
     struct matrices mx = matrices_of(x, true), mw = matrices_of(w, false);
     if (!matrices_unrepeat(call, x, true, &mx) || !matrices_unrepeat(call, w, false, &mw)) {
@@ -406,8 +388,14 @@ static bool linear_forward(ag_call *call)
         mx.row_stride = in;
         mx.column_stride = 1;
     }
-    k_gemm(y->dtype, ag_call_threads(call), mx.rows, out, in, mx.data, mx.row_stride, mx.column_stride, mw.data,
-           mw.column_stride, mw.row_stride, b != NULL, y->data, out, 1);
+    int threads = ag_call_threads(call);
+    if (bias != NULL) {
+        k_gemm_bias(y->dtype, threads, mx.rows, out, in, mx.data, mx.row_stride, mx.column_stride, mw.data, mw.column_stride,
+                    mw.row_stride, bias, y->data, out);
+    } else {
+        k_gemm(y->dtype, threads, mx.rows, out, in, mx.data, mx.row_stride, mx.column_stride, mw.data, mw.column_stride,
+               mw.row_stride, false, y->data, out, 1);
+    }
     return true;
 }
 

@@ -169,7 +169,7 @@ static const void *row_major(ag_call *call, int i, bool *failed)
     return data;
 }
 
-/* gates = x w_ih^T + biases; of GRU the part of n that comes from h holds its bias. */
+/* gates = x w_ih^T + biases; of GRU the part of n that comes from h, the last one, holds its bias. */
 static bool input_part(ag_call *call, const k_recurrent *k, void *gates)
 {
     const ag_array *x = ag_call_input(call, R_X), *w = ag_call_input(call, R_W_IH);
@@ -189,11 +189,13 @@ static bool input_part(ag_call *call, const k_recurrent *k, void *gates)
     } else {
         bias_part(x->dtype, width, bi, 0, bh, 0, row, 0);
     }
-    for (int64_t r = 0; r < k->total; r++) {
-        memcpy((char *)gates + (size_t)r * bytes, row, bytes);
+    int64_t columns = recurrent_gates(k->kind) * H;
+    for (int64_t r = 0; columns < width && r < k->total; r++) {
+        size_t at = (size_t)columns * ag_dtype_size(x->dtype);
+        memcpy((char *)gates + (size_t)r * bytes + at, (char *)row + at, bytes - at);
     }
-    k_gemm(x->dtype, ag_call_threads(call), k->total, recurrent_gates(k->kind) * H, in, data, in, 1, w->data, w->stride[1],
-           w->stride[0], true, gates, width, 1);
+    k_gemm_bias(x->dtype, ag_call_threads(call), k->total, columns, in, data, in, 1, w->data, w->stride[1], w->stride[0], row,
+                gates, width);
     return true;
 }
 

@@ -185,6 +185,45 @@ static void check_product(ag_dtype dtype, int64_t m, int64_t n, int64_t k)
     free(want);
 }
 
+/* Each row of C starts with the bias. */
+static void check_biased(ag_dtype dtype, int64_t m, int64_t n, int64_t k)
+{
+    matrix am = matrix_strided(m, k, pick(0, 2)), bm = matrix_strided(k, n, pick(0, 2));
+    int64_t row = n + pick(0, 3), count = m * row;
+    buffer a = buffer_random(dtype, am.n), b = buffer_random(dtype, bm.n), bias = buffer_random(dtype, n),
+           start = buffer_random(dtype, count);
+    double *want = malloc((size_t)count * sizeof *want);
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < row; j++) {
+            want[i * row + j] = get(j < n ? &bias : &start, j < n ? j : i * row + j); /* gaps stay as they are */
+            for (int64_t l = 0; j < n && l < k; l++) {
+                want[i * row + j] += get(&a, i * am.rs + l * am.cs) * get(&b, l * bm.rs + j * bm.cs);
+            }
+        }
+    }
+    buffer first = buffer_new(dtype, count);
+    for (int threads = 1; threads <= MOST_THREADS; threads++) {
+        buffer c = buffer_new(dtype, count);
+        memcpy(c.bytes, start.bytes, (size_t)count * ag_dtype_size(dtype));
+        k_gemm_bias(dtype, threads, m, n, k, a.bytes, am.rs, am.cs, b.bytes, bm.rs, bm.cs, bias.bytes, c.bytes, row);
+        if (threads == 1) {
+            char what[100];
+            snprintf(what, sizeof what, "product with bias (%d,%d,%d)", (int)m, (int)n, (int)k);
+            check_close(&c, want, what);
+            memcpy(first.bytes, c.bytes, (size_t)count * ag_dtype_size(dtype));
+        }
+        CHECK(memcmp(first.bytes, c.bytes, (size_t)count * ag_dtype_size(dtype)) == 0,
+              "product with bias (%d,%d,%d): %d threads give other bits", (int)m, (int)n, (int)k, threads);
+        buffer_free(&c);
+    }
+    buffer_free(&first);
+    buffer_free(&start);
+    buffer_free(&bias);
+    buffer_free(&b);
+    buffer_free(&a);
+    free(want);
+}
+
 START_TEST(products_match_the_definition)
 {
     if (!k_tile_choose(tiles[_i])) {
@@ -204,6 +243,18 @@ START_TEST(products_match_the_definition)
         check_product(types[type], 64, 128, 196);
         check_product(types[type], 1, 1100, 400);
         check_product(types[type], 600, 1, 600);
+        for (int i = 0; i < 6; i++) { /* all layouts come by: cut by rows, by columns, and by columns with packed rows */
+            check_product(types[type], 620, pick(20, 100), pick(100, 300));
+            check_product(types[type], pick(20, 130), pick(200, 600), pick(40, 160));
+            check_product(types[type], pick(17, 60), pick(1, 100), pick(300, 500));
+        }
+        for (int i = 0; i < 60; i++) {
+            check_biased(types[type], pick(1, 20), pick(1, 40), pick(0, 20));
+        }
+        for (int i = 0; i < 6; i++) {
+            check_biased(types[type], pick(1, 600), pick(1, 100), pick(1, 150));
+            check_biased(types[type], pick(1, 100), pick(100, 600), pick(1, 150));
+        }
     }
 }
 END_TEST

@@ -3,9 +3,9 @@
  * and JSON keys of the PyTorch side.
  *
  *     bench_train --list
- *     bench_train [--threads T] [--seconds S] [--batch N] [--width N] [--steps N] [--depth N] [NAME …]   one JSON line a workload
+ *     bench_train [--threads T] [--seconds S] [--batch N] [--width N] [--steps N] [--depth N] [--checkpoint] [NAME …]
  *
- * float32. Every step takes the next of four input batches, so that nothing computed from an input may be kept from one step to
+ * One JSON line a workload. float32. Every step takes the next of four input batches, so that nothing computed from an input may be kept from one step to
  * the next. The median over repeats is reported, with the part of it that the machine's limits leave ("bound_fraction") and the
  * memory that was needed above the start. Sizes other than the workload's own show how cost grows.
  */
@@ -26,6 +26,7 @@
 struct options {
     double seconds;
     struct sizes size; /* 0: the workload's own */
+    bool checkpoint;   /* blocks are computed anew on the way back */
 };
 
 static void step(void *object)
@@ -74,6 +75,11 @@ static bool measure(const struct workload *w, const struct options *o)
         fprintf(stderr, "bench_train: %s has not all of the sizes that were given\n", w->name);
         return false;
     }
+    if (o->checkpoint && !w->blocks) {
+        fprintf(stderr, "bench_train: %s has no blocks that could be computed anew\n", w->name);
+        return false;
+    }
+    r.checkpoint = o->checkpoint;
     double peak = measure_fma_peak(ag_threads());
     double bandwidth = measure_bandwidth(ag_threads(), w->bytes);
 
@@ -109,9 +115,9 @@ static bool measure(const struct workload *w, const struct options *o)
         printf("\"bound_ms\": %.4f, \"bound_fraction\": %.3f, \"fma_gflops\": %.1f, \"fma\": \"%s\", \"bandwidth_gb_s\": %.1f, ",
                bound * 1e3, bound / s, peak / 1e9, measure_fma_kind(), bandwidth / 1e9);
     }
-    printf("\"batch\": %" PRId64 ", \"width\": %" PRId64 ", \"steps\": %" PRId64 ", \"depth\": %" PRId64 ", \"mallocs\": %" PRId64
-           "}\n",
-           r.size.batch, r.size.width, r.size.steps, r.size.depth, asked);
+    printf("\"batch\": %" PRId64 ", \"width\": %" PRId64 ", \"steps\": %" PRId64 ", \"depth\": %" PRId64
+           ", \"checkpoint\": %s, \"mallocs\": %" PRId64 "}\n",
+           r.size.batch, r.size.width, r.size.steps, r.size.depth, r.checkpoint ? "true" : "false", asked);
     fflush(stdout);
     if (asked != 0 || left != 0) {
         fprintf(stderr,
@@ -145,7 +151,7 @@ static bool apart(const struct workload *w, const struct options *o)
 static void usage(FILE *stream)
 {
     fprintf(stream,
-            "usage: bench_train [--list] [--threads T] [--seconds S] [--batch N] [--width N] [--steps N] [--depth N] [NAME ...]\n");
+            "usage: bench_train [--list] [--threads T] [--seconds S] [--batch N] [--width N] [--steps N] [--depth N] [--checkpoint]\n                   [NAME ...]\n");
 }
 
 /* The number in `text`, or a usage error. */
@@ -170,6 +176,7 @@ int main(int argc, char **argv)
                                              { "width", required_argument, NULL, 'w' },
                                              { "steps", required_argument, NULL, 'n' },
                                              { "depth", required_argument, NULL, 'd' },
+                                             { "checkpoint", no_argument, NULL, 'c' },
                                              { "help", no_argument, NULL, 'h' },
                                              { NULL, 0, NULL, 0 } };
     struct options o = { .seconds = 2 };
@@ -200,6 +207,9 @@ int main(int argc, char **argv)
             break;
         case 'd':
             o.size.depth = (int64_t)number("--depth", optarg, 1, 64, true);
+            break;
+        case 'c':
+            o.checkpoint = true;
             break;
         case 'h':
             usage(stdout);

@@ -183,6 +183,34 @@ START_TEST(batches_come_in_turn)
 }
 END_TEST
 
+/* Three losses of gpt_small with few blocks and short texts, and the most bytes that tensors held meanwhile. */
+static int64_t losses_of_blocks(bool checkpoint, double loss[3])
+{
+    struct run r;
+    run_prepare(&r, workload_named("gpt_small"));
+    r.size = (struct sizes){ .batch = 16, .width = 32, .steps = 32, .depth = 6 };
+    r.checkpoint = checkpoint;
+    run_open(&r);
+    ag_memory_reset_peak();
+    for (int k = 0; k < 3; k++) {
+        loss[k] = ag_item(run_step(&r));
+    }
+    run_close(&r);
+    return ag_memory().peak_bytes;
+}
+
+START_TEST(blocks_computed_anew_give_the_same_losses_in_less_memory)
+{
+    double kept[3], anew[3];
+    int64_t kept_bytes = losses_of_blocks(false, kept), anew_bytes = losses_of_blocks(true, anew);
+    for (int k = 0; k < 3; k++) {
+        ck_assert_double_eq(kept[k], anew[k]);
+    }
+    printf("blocks kept: %lld bytes, computed anew: %lld\n", (long long)kept_bytes, (long long)anew_bytes);
+    ck_assert_int_lt(anew_bytes, kept_bytes / 2);
+}
+END_TEST
+
 int main(void)
 {
     int count = 0;
@@ -195,6 +223,7 @@ int main(void)
     tcase_add_loop_test(tests, workload_computes_what_pytorch_does, 0, count);
     tcase_add_loop_test(tests, workload_has_its_fixed_sizes, 0, count);
     tcase_add_test(tests, batches_come_in_turn);
+    tcase_add_test(tests, blocks_computed_anew_give_the_same_losses_in_less_memory);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

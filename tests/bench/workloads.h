@@ -27,6 +27,7 @@ struct workload {
     ag_tensor (*step)(struct run *r);
     ag_tensor (*loss)(struct run *r, ag_tensor x, ag_tensor y); /* of the workloads with one network */
     struct sizes size;
+    bool blocks; /* that can be computed anew on the way back */
 };
 
 /* All of them, ended by a NULL name. */
@@ -41,6 +42,7 @@ struct run {
     optim *opt[2];
     ag_tensor x[BATCHES], y[BATCHES], ones, zeros;
     struct sizes size; /* the workload's, unless changed before run_open() */
+    bool checkpoint;   /* blocks are computed anew; set before run_open() */
     int next;
     ag_scope scope;
     ag_rng rng;

@@ -129,8 +129,8 @@ static void dcgan(struct run *r)
 
 const struct workload generative_workloads[] = {
     /* name, items of an example, parameters, FLOP and bytes of a step, functions, { batch, width, steps, depth } */
-    { "vae", 1, 652824, 419.8e6, 18.28e6, vae, train_step, vae_loss, { 128, 400, 0, 0 } },
-    { "gan_mlp", 1, 1083921, 651.4e6, 30.35e6, gan_mlp, pair_step, NULL, { 64, 0, 0, 0 } },
-    { "dcgan", 1, 273986, 2430.9e6, 7.672e6, dcgan, pair_step, NULL, { 64, 0, 0, 0 } },
+    { "vae", 1, 652824, 419.8e6, 18.28e6, vae, train_step, vae_loss, { 128, 400, 0, 0 }, false },
+    { "gan_mlp", 1, 1083921, 651.4e6, 30.35e6, gan_mlp, pair_step, NULL, { 64, 0, 0, 0 }, false },
+    { "dcgan", 1, 273986, 2430.9e6, 7.672e6, dcgan, pair_step, NULL, { 64, 0, 0, 0 }, false },
     { 0 },
 };

@@ -85,10 +85,10 @@ static void cnn_keras(struct run *r)
 
 const struct workload image_workloads[] = {
     /* name, items of an example, parameters, FLOP and bytes of a step, functions, { batch, width, steps, depth } */
-    { "xor_mlp", 1, 33, 448, 396, xor_mlp, train_step, xor_loss, { 4, 0, 0, 0 } },
-    { "mnist_mlp", 1, 101770, 26.18e6, 2.850e6, mnist_mlp, train_step, classes_loss, { 64, 128, 0, 0 } },
-    { "mlp_wide", 1, 669706, 205.4e6, 18.75e6, mlp_wide, train_step, classes_loss, { 64, 512, 0, 2 } },
-    { "lenet5", 1, 61706, 144.9e6, 1.728e6, lenet5, train_step, classes_loss, { 64, 0, 0, 0 } },
-    { "cnn_keras", 1, 104202, 1165.5e6, 2.918e6, cnn_keras, train_step, classes_loss, { 64, 32, 0, 0 } },
+    { "xor_mlp", 1, 33, 448, 396, xor_mlp, train_step, xor_loss, { 4, 0, 0, 0 }, false },
+    { "mnist_mlp", 1, 101770, 26.18e6, 2.850e6, mnist_mlp, train_step, classes_loss, { 64, 128, 0, 0 }, false },
+    { "mlp_wide", 1, 669706, 205.4e6, 18.75e6, mlp_wide, train_step, classes_loss, { 64, 512, 0, 2 }, false },
+    { "lenet5", 1, 61706, 144.9e6, 1.728e6, lenet5, train_step, classes_loss, { 64, 0, 0, 0 }, false },
+    { "cnn_keras", 1, 104202, 1165.5e6, 2.918e6, cnn_keras, train_step, classes_loss, { 64, 32, 0, 0 }, false },
     { 0 },
 };

@@ -101,6 +101,7 @@ struct gpt {
     nn_module base;
     nn_module *tok, *pos, *norm, *out, *block[MOST_LAYERS];
     int64_t layers;
+    bool checkpoint; /* blocks keep only what goes in */
 };
 
 static void gpt_visit(nn_module *m, nn_visitor *v)
@@ -117,13 +118,19 @@ static void gpt_visit(nn_module *m, nn_visitor *v)
     nn_visit_child(v, "out", &self->out);
 }
 
+static ag_tensor block_forward(const ag_tensor *x, int n, void *block)
+{
+    const nn_attention_options causal = { .causal = true };
+    (void)n;
+    return nn_encoder_forward(block, x[0], &causal);
+}
+
 static ag_tensor gpt_forward(nn_module *m, ag_tensor x)
 {
     struct gpt *self = (struct gpt *)m;
-    const nn_attention_options causal = { .causal = true };
     ag_tensor h = nn_forward(self->pos, nn_forward(self->tok, x));
     for (int64_t i = 0; i < self->layers; i++) {
-        h = nn_encoder_forward(self->block[i], h, &causal);
+        h = self->checkpoint ? ag_checkpoint(block_forward, self->block[i], 1, &h) : block_forward(&h, 1, self->block[i]);
     }
     return ag_reshape(nn_forward(self->out, nn_forward(self->norm, h)), AG_SHAPE(-1, VOCABULARY));
 }
@@ -140,6 +147,7 @@ static void gpt_small(struct run *r)
     c.dropout = 0;
     c.gelu = c.batch_first = c.norm_first = true;
     net->layers = r->size.depth;
+    net->checkpoint = r->checkpoint;
     net->tok = nn_embedding(VOCABULARY, r->size.width);
     net->pos = nn_position_learned(r->size.steps, r->size.width);
     for (int64_t i = 0; i < net->layers; i++) {
@@ -152,8 +160,8 @@ static void gpt_small(struct run *r)
 
 const struct workload sequence_workloads[] = {
     /* name, items of an example, parameters, FLOP and bytes of a step, functions, { batch, width, steps, depth } */
-    { "char_lstm", 64, 111873, 1310e6, 3.132e6, char_lstm, train_step, characters_loss, { 32, 128, 64, 0 } },
-    { "lstm_cell", 64, 111873, 1310e6, 3.132e6, lstm_cell, train_step, characters_loss, { 32, 128, 64, 0 } },
-    { "gpt_small", 64, 818241, 10174e6, 22.91e6, gpt_small, train_step, characters_loss, { 32, 128, 64, 4 } },
+    { "char_lstm", 64, 111873, 1310e6, 3.132e6, char_lstm, train_step, characters_loss, { 32, 128, 64, 0 }, false },
+    { "lstm_cell", 64, 111873, 1310e6, 3.132e6, lstm_cell, train_step, characters_loss, { 32, 128, 64, 0 }, false },
+    { "gpt_small", 64, 818241, 10174e6, 22.91e6, gpt_small, train_step, characters_loss, { 32, 128, 64, 4 }, true },
     { 0 },
 };
