@@ -395,8 +395,9 @@ static bool put_back(ag_place where, const char *function, data_checkpoint *c, c
     ag_state_unseen(state, &report);
     if (report.differences > 0) {
         ag_error_raise(where, AG_ERROR_VALUE,
-                       "%s: %s does not fit, and nothing was changed; %" PRId64 " %s: %s", function,
-                       path, report.differences,
+                       "%s: %s does not fit, and nothing was changed: resume with what it was saved "
+                       "with, or begin in another folder; %" PRId64 " %s: %s",
+                       function, path, report.differences,
                        report.differences == 1 ? "difference" : "differences", report.text);
         return false;
     }

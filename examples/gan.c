@@ -29,7 +29,9 @@
 #include "common/report.h"
 #include "common/saving.h"
 
-enum { EPOCHS_DCGAN = 36, EPOCHS_OF_LARGE_SETS = 10, EPOCHS_MLP = 60, EPOCHS_TOO_STRONG = 6, COMPARED = 4000, LARGE = 20000 };
+/* An epoch of the sample of digits takes a DCGAN five seconds. In a small set it is few steps, and about 1000 are needed. */
+enum { EPOCHS_DCGAN = 20, EPOCHS_OF_SMALL_SETS = 36, EPOCHS_OF_LARGE_SETS = 10, EPOCHS_MLP = 60, EPOCHS_TOO_STRONG = 6 };
+enum { COMPARED = 4000, SMALL = 5000, LARGE = 20000 };
 
 static const char *const nets[] = { "dcgan", "mlp", NULL };
 static const char *const losses[] = { "non-saturating", "least-squares", "hinge", "wasserstein", NULL };
@@ -284,6 +286,7 @@ static bool run_all(const struct options *o)
     int usual = o->too_strong                            ? EPOCHS_TOO_STRONG
                 : data_loader_samples(loader) >= LARGE ? EPOCHS_OF_LARGE_SETS
                 : o->net == MLP                          ? EPOCHS_MLP
+                : data_loader_samples(loader) < SMALL  ? EPOCHS_OF_SMALL_SETS
                                                          : EPOCHS_DCGAN;
     int epochs = o->epochs > 0 ? o->epochs : usual;
     printf("%s: %s, %s loss%s%s; generator %lld parameters, discriminator %lld; %s from %s\n"
@@ -339,7 +342,8 @@ int main(int argc, char **argv)
         .accepts = OPTION_SEED | OPTION_THREADS | OPTION_EPOCHS | OPTION_BATCH | OPTION_LR | OPTION_DATA | OPTION_JSON |
                    OPTION_PICTURES | OPTION_SAVE | OPTION_NET | OPTION_LOSS | OPTION_ADVERSARY | OPTION_LATENT | OPTION_FROM_SAVED,
         .usual_lr = "0.001 for dcgan; 0.0002 for\nmlp, with the Wasserstein loss, and with --too-strong",
-        .usual_epochs = "36;\n60 of mlp; 10 when there are 20000 pictures to train on, or\nmore; 6 with --too-strong",
+        .usual_epochs = "20;\n60 of mlp; 10 when there are 20000 pictures to train on, or\nmore, 36 when there are fewer than 5000 "
+                        "(not of mlp);\n6 with --too-strong",
         .latent = 64,
         .nets = nets,
         .losses = losses,

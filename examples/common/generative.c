@@ -53,7 +53,12 @@ bool generative_open(struct digits *d, const struct options *o, struct generativ
     if (has_classes(d->train, &class) || (from.pngs != NULL && !from.to_order && ag_exit_status() == 0)) {
         return true;
     }
-    if (ag_exit_status() == 0) {
+    if (ag_exit_status() == 0 && from.pngs != NULL) {
+        fprintf(stderr,
+                "%s: %s: all %lld training pictures are of one class, and --conditional needs two or more: a folder for each, with its "
+                "PNG files, in the folder that --pngs names\n",
+                o->program, d->folder, (long long)data_set_size(d->train));
+    } else if (ag_exit_status() == 0) {
         fprintf(stderr,
                 "%s: %s: all %lld training pictures are of class %lld (%s): a network that has seen one class only cannot be told "
                 "from one that has collapsed to it; name a folder with pictures of two classes or more\n",

@@ -7,7 +7,7 @@
 
 #include "common/generative.h"
 
-enum { FEATURES = 64 * 7 * 7 };
+enum { FEATURES = 64 * 7 * 7, HIDDEN = 128 };
 
 /* A class that is given stands behind the random numbers. */
 static nn_module *new_generator(const struct game *game)
@@ -29,7 +29,10 @@ static nn_module *bounded(const struct game *game, nn_module *layer)
     return game->spectral ? nn_spectral_norm(layer) : layer;
 }
 
-/* A class that is given is ten more channels, one of them full of ones. The gradient penalty is of each picture for itself, so that
+/* A convolution sees a corner of the picture, and a linear layer alone would add up what each says: a picture of good strokes would
+ * pass that is no digit. The hidden layer behind the convolutions sees which strokes go together.
+ *
+ * A class that is given is ten more channels, one of them full of ones. The gradient penalty is of each picture for itself, so that
  * no layer may mix the batch; and batch norm would undo the bound. */
 static nn_module *new_discriminator(const struct game *game)
 {
@@ -41,7 +44,7 @@ static nn_module *new_discriminator(const struct game *game)
     bool batch_norm = game->loss != WASSERSTEIN && !game->spectral;
     return nn_sequential(bounded(game, half(channels, 32)), nn_leaky_relu(0.2), bounded(game, half(32, 64)),
                          batch_norm ? nn_batch_norm2d(64) : nn_identity(), nn_leaky_relu(0.2), nn_flatten(),
-                         bounded(game, nn_linear(FEATURES, 1)));
+                         bounded(game, nn_linear(FEATURES, HIDDEN)), nn_leaky_relu(0.2), bounded(game, nn_linear(HIDDEN, 1)));
 }
 
 /* Momentum makes two players run past one another: the rates of decay are those of the two papers. */

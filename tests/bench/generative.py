@@ -2,7 +2,8 @@
 """The networks of examples/vae and examples/gan in PyTorch, trained as those programs train them, to compare what comes out.
 
     generative.py vae FOLDER [--epochs 10] [--seed 1] [--latent 20]               prints the test loss after each epoch
-    generative.py dcgan FOLDER SAMPLES.npy [--epochs 10] [--seed 1] [--n 10000]   writes what the generator makes
+    generative.py dcgan FOLDER SAMPLES.npy [--epochs 10] [--seed 1] [--n 10000] [--last]   writes what the generator makes, with the
+                                                        mean of its weights as gan takes it, or with the last ones
 
 FOLDER holds MNIST's four files, plain or .gz (examples/fetch_data.sh gets them). SAMPLES.npy: bytes (n,28,28), 0 paper, 255 ink.
 Needs PyTorch and an OpenBLAS (compare.py says why); one thread. The same of Wengert's:
@@ -74,6 +75,7 @@ def vae(a):
 
 
 def dcgan(a):
+    import copy
     import numpy
     import torch
     import torch.nn as nn
@@ -83,9 +85,11 @@ def dcgan(a):
                               nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.BatchNorm2d(32), nn.ReLU(), nn.ConvTranspose2d(32, 1, 4, 2, 1),
                               nn.Tanh())
     discriminator = nn.Sequential(nn.Conv2d(1, 32, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(32, 64, 4, 2, 1), nn.BatchNorm2d(64),
-                                  nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64 * 49, 1))
-    g_opt = torch.optim.Adam(generator.parameters(), 2e-4, (0.5, 0.999))
-    d_opt = torch.optim.Adam(discriminator.parameters(), 2e-4, (0.5, 0.999))
+                                  nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64 * 49, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1))
+    average = copy.deepcopy(generator)
+    g_opt = torch.optim.Adam(generator.parameters(), 1e-3, (0.5, 0.999))
+    d_opt = torch.optim.Adam(discriminator.parameters(), 1e-3, (0.5, 0.999))
+    learned = 0
     train = images(a.folder, "train")
     yes, no = torch.ones(64, 1), torch.zeros(64, 1)
     bce = F.binary_cross_entropy_with_logits
@@ -104,13 +108,23 @@ def dcgan(a):
             g_opt.zero_grad(set_to_none=True)
             g_loss.backward()
             g_opt.step()
+            learned += 1
+            with torch.no_grad():
+                for mean, now in zip(average.parameters(), generator.parameters()):
+                    mean.lerp_(now, 1 - min(0.999, learned / (learned + 10)))
             for i, x in enumerate((d_loss, (on_real > 0).float().mean(), (on_fake < 0).float().mean(), g_loss)):
                 sums[i] += x.item()
         print("%5d   %4.2f   %13.3f   %8.3f   %4.2f   %.1f s" % (epoch + 1, *(s / len(batches) for s in sums), time.time() - begun),
               flush=True)
-    generator.eval()
+        with torch.no_grad():  # the mean weights lead to other means and variances in batch norm
+            for mean, now in zip(average.buffers(), generator.buffers()):
+                mean.copy_(now)
+            for _ in range(50):
+                average(torch.randn(64, 64))
+    torch.manual_seed(a.seed + 5000)
+    painter = (generator if a.last else average).eval()
     with torch.no_grad():
-        made = torch.cat([generator(torch.randn(min(500, a.n - i), 64)) for i in range(0, a.n, 500)])
+        made = torch.cat([painter(noise) for noise in torch.randn(a.n, 64).split(500)])
     numpy.save(a.samples, ((made[:, 0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy())
 
 
@@ -123,6 +137,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--latent", type=int, default=20)
     parser.add_argument("--n", type=int, default=10000)
+    parser.add_argument("--last", action="store_true")
     a = parser.parse_args()
     if a.model == "dcgan" and a.samples is None:
         parser.error("dcgan needs SAMPLES.npy")

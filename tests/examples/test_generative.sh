@@ -128,6 +128,7 @@ hash=$(grep -o 'generator [0-9a-f]\{16\}' output)
 expect 0 "$hash" gan --data few --net mlp --from-saved --save two --no-pictures --samples second.npy --n 30
 same first.npy second.npy
 expect 1 "net" gan --data few --net dcgan --from-saved --save two --no-pictures
+has output "resume with what it was saved with, or begin in another folder"
 expect 1 "latent" gan --data few --net mlp --latent 32 --from-saved --save two --no-pictures
 expect 0 "$hash" gan --data few --net mlp --epochs 3 --threads 3 --no-pictures
 rm -r two
@@ -171,7 +172,8 @@ expect 0 "vae: 270 pictures from pngs" vae --pngs pngs --epochs 1 --no-pictures
 expect 0 "pictures from pngs" gan --pngs pngs --net mlp --epochs 1 --no-pictures
 # One class is all there is, and nobody asks for a class.
 expect 0 "pictures from pngs/7" vae --pngs pngs/7 --batch 8 --epochs 1 --no-pictures
-expect 1 "training pictures are of class 0" gan --pngs pngs/7 --conditional --no-pictures
+expect 1 "pngs/7: all 27 training pictures are of one class, and --conditional needs two or more" \
+    gan --pngs pngs/7 --conditional --no-pictures
 # Of two classes, no third one is ordered.
 mkdir pair
 cp -r pngs/0 pngs/1 pair

@@ -35,7 +35,7 @@ def dcgan(loss):
                               nn.Tanh())
     discriminator = nn.Sequential(nn.Conv2d(1, 32, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(32, 64, 4, 2, 1),
                                   nn.Identity() if loss == "wasserstein" else nn.BatchNorm2d(64), nn.LeakyReLU(0.2), nn.Flatten(),
-                                  nn.Linear(64 * 49, 1))
+                                  nn.Linear(64 * 49, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1))
     return generator, discriminator
 
 
