@@ -28,7 +28,7 @@ enum {
 };
 
 /* Seconds: of looking before sleep, and until the system is asked again. */
-#define PATIENCE 50e-6
+#define PATIENCE 200e-6
 #define STALE 20e-3
 
 /* The number of Note [How a task is shared out]. */

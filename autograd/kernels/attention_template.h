@@ -14,11 +14,17 @@ static int64_t NAME(keys_of)(const k_attention *p, int64_t first, int64_t rows)
     return p->causal && seen < p->s ? seen : p->s;
 }
 
-/* How many of `keys` query i sees. */
+/* How many of `keys` query i sees, and the same filled up to whole vectors, which is what is computed with. */
 static int64_t NAME(seen_by)(const k_attention *p, int64_t i, int64_t keys)
 {
     int64_t seen = i + p->shift + 1;
     return !p->causal || seen > keys ? keys : seen < 0 ? 0 : seen;
+}
+
+static int64_t NAME(looked_at)(const k_attention *p, int64_t i, int64_t keys)
+{
+    int64_t whole = (NAME(seen_by)(p, i, keys) + LANES - 1) / LANES * LANES;
+    return whole < keys ? whole : keys;
 }
 
 AG_MULTIVERSION static void NAME(times)(int64_t n, T *restrict x, T factor)
@@ -48,7 +54,7 @@ AG_MULTIVERSION static void NAME(seen)(int64_t n, T *restrict x, T factor, const
     }
 }
 
-/* scores (rows,keys) = scale q k^T + mask; what a query does not see is left as it is. */
+/* scores (rows,keys) = scale q k^T + mask, -infinity for what a query looks at but does not see; the rest is left as it is. */
 static void NAME(scores)(const k_attention *p, int64_t slice, int64_t first, int64_t rows, int64_t keys, T *scores)
 {
     NAME(k_gemm)(1, rows, keys, p->e, NAME(at)(&p->q, slice, first), p->q.rs, p->q.cs, NAME(at)(&p->k, slice, 0), p->k.cs,
@@ -56,7 +62,7 @@ static void NAME(scores)(const k_attention *p, int64_t slice, int64_t first, int
     const T scale = (T)p->scale;
     for (int64_t i = 0; i < rows; i++) {
         T *row = scores + i * keys;
-        int64_t n = NAME(seen_by)(p, first + i, keys);
+        int64_t n = NAME(looked_at)(p, first + i, keys);
         if (p->mask.data == NULL) {
             NAME(times)(n, row, scale);
         } else if (p->mask_bytes) {
@@ -64,6 +70,9 @@ static void NAME(scores)(const k_attention *p, int64_t slice, int64_t first, int
             NAME(seen)(n, row, scale, mask, p->mask.cs);
         } else {
             NAME(masked)(n, row, scale, NAME(at)(&p->mask, slice, first + i), p->mask.cs);
+        }
+        for (int64_t j = NAME(seen_by)(p, first + i, keys); j < n; j++) {
+            row[j] = -(T)INFINITY;
         }
     }
 }
@@ -83,10 +92,12 @@ AG_MULTIVERSION static T NAME(largest)(int64_t n, const T *restrict x)
     for (; j < n; j++) {
         max = x[j] > max ? x[j] : max;
     }
-    for (int i = 0; i < LANES; i++) {
-        max = lane[i] > max ? lane[i] : max;
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) {
+            lane[i] = lane[i + half] > lane[i] ? lane[i + half] : lane[i];
+        }
     }
-    return max;
+    return lane[0] > max ? lane[0] : max;
 }
 
 AG_MULTIVERSION static void NAME(exponentials)(int64_t n, T *restrict x, T less)
@@ -106,13 +117,15 @@ AG_MULTIVERSION static T NAME(total)(int64_t n, const T *restrict x)
             lane[i] += x[j + i];
         }
     }
-    for (int i = 0; i < LANES; i++) {
-        sum += lane[i];
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) {
+            lane[i] += lane[i + half];
+        }
     }
     for (; j < n; j++) {
         sum += x[j];
     }
-    return sum;
+    return lane[0] + sum;
 }
 
 /* The softmax of the scores of a block of queries: 0 where nothing is seen, and NaN for a query that sees nothing at all. */
@@ -121,7 +134,7 @@ static void NAME(shares)(const k_attention *p, int64_t slice, int64_t first, int
     NAME(scores)(p, slice, first, rows, keys, scores);
     for (int64_t i = 0; i < rows; i++) {
         T *row = scores + i * keys;
-        int64_t n = NAME(seen_by)(p, first + i, keys);
+        int64_t n = NAME(looked_at)(p, first + i, keys);
         NAME(exponentials)(n, row, NAME(largest)(n, row));
         NAME(times)(n, row, 1 / NAME(total)(n, row));
         for (int64_t j = n; j < keys; j++) {
@@ -149,12 +162,15 @@ AG_MULTIVERSION static void NAME(score_gradients)(int64_t n, const T *restrict s
             lane[i] += share[at + i] * dp[at + i];
         }
     }
-    for (int i = 0; i < LANES; i++) {
-        delta += lane[i];
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) {
+            lane[i] += lane[i + half];
+        }
     }
     for (; at < n; at++) {
         delta += share[at] * dp[at];
     }
+    delta += lane[0];
     for (int64_t j = 0; j < n; j++) {
         dp[j] = share[j] * (dp[j] - delta) * scale;
     }
@@ -175,7 +191,7 @@ static void NAME(back_block)(const k_attention *p, int64_t slice, int64_t first,
     }
     NAME(k_gemm)(1, rows, keys, p->ev, dy, p->dy.rs, p->dy.cs, NAME(at)(&p->v, slice, 0), p->v.cs, p->v.rs, 0, dp, keys, 1);
     for (int64_t i = 0; i < rows; i++) {
-        int64_t n = NAME(seen_by)(p, first + i, keys);
+        int64_t n = NAME(looked_at)(p, first + i, keys);
         NAME(score_gradients)(n, share + i * keys, dp + i * keys, (T)p->scale);
         for (int64_t j = n; j < keys; j++) {
             dp[i * keys + j] = n > 0 ? 0 : (T)NAN;

@@ -51,6 +51,15 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv,
             }
         }
     }
+    if (!t->accumulate) { /* written at the end; by then the lines are there */
+        AG_UNROLL
+        for (int i = 0; i < mr; i++) {
+            AG_UNROLL
+            for (int j = 0; j < nv; j++) {
+                __builtin_prefetch(c[i] + t->c_offset + j * LANES, 1);
+            }
+        }
+    }
     const T *b = t->b;
     const int64_t *step = t->step;
     int64_t ldb = t->ldb;
