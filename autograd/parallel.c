@@ -27,9 +27,10 @@ enum {
     CHUNKS = 16 /* of a share: one is what a late member can hold up */
 };
 
-/* Seconds: of looking before sleep, and until the system is asked again. */
+/* Seconds: of looking before sleep, until the system is asked again, and until then where it said something new. */
 #define PATIENCE 200e-6
 #define STALE 20e-3
+#define DOUBTFUL 1e-3
 
 /* The number of Note [How a task is shared out]. */
 #define INSIDE(state) ((int)((state) & 0xfff)) /* workers */
@@ -55,7 +56,8 @@ static struct {
     bool no_more; /* the system gives no more threads */
     int processors, all_processors; /* that this process may use, and of the machine; 0: not asked yet */
     double asked; /* when the system was */
-    bool crowded; /* what it said */
+    bool suspected; /* that there are too many threads: it said so once */
+    bool crowded;   /* it said so twice: something that runs for a moment is no crowd */
     _Alignas(64) _Atomic uint64_t state;
     atomic_uint left; /* all workers have, and the caller should wake up */
     /* The task; a worker that has entered may read it. */
@@ -221,12 +223,14 @@ AG_DESTRUCTOR static void stop_workers(void)
 static bool is_crowded(int team)
 {
     double now = platform_seconds();
-    if (now - crew.asked > STALE) {
+    if (now - crew.asked > (crew.suspected && !crew.crowded ? DOUBTFUL : STALE)) {
         int others = platform_runnable_threads() - 1;
         for (int i = 1; i <= crew.workers; i++) {
             others -= atomic_load_explicit(&crew.member[i].asleep, memory_order_relaxed) == 0;
         }
-        crew.crowded = others + team > crew.all_processors;
+        bool many = others + team > crew.all_processors;
+        crew.crowded = many && crew.suspected;
+        crew.suspected = many;
         crew.asked = now;
     }
     return crew.crowded || team > crew.processors;

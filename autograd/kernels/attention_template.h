@@ -128,7 +128,7 @@ AG_MULTIVERSION static T NAME(total)(int64_t n, const T *restrict x)
     return lane[0] + sum;
 }
 
-/* The softmax of the scores of a block of queries: 0 where nothing is seen, and NaN for a query that sees nothing at all. */
+/* The softmax of the scores of a block of queries: 0 for what is not seen, and NaN where a mask hides all that would be. */
 static void NAME(shares)(const k_attention *p, int64_t slice, int64_t first, int64_t rows, int64_t keys, T *scores)
 {
     NAME(scores)(p, slice, first, rows, keys, scores);
@@ -138,7 +138,7 @@ static void NAME(shares)(const k_attention *p, int64_t slice, int64_t first, int
         NAME(exponentials)(n, row, NAME(largest)(n, row));
         NAME(times)(n, row, 1 / NAME(total)(n, row));
         for (int64_t j = n; j < keys; j++) {
-            row[j] = n > 0 ? 0 : (T)NAN;
+            row[j] = n > 0 && row[0] == row[0] ? 0 : (T)NAN;
         }
     }
 }
@@ -194,7 +194,7 @@ static void NAME(back_block)(const k_attention *p, int64_t slice, int64_t first,
         int64_t n = NAME(looked_at)(p, first + i, keys);
         NAME(score_gradients)(n, share + i * keys, dp + i * keys, (T)p->scale);
         for (int64_t j = n; j < keys; j++) {
-            dp[i * keys + j] = n > 0 ? 0 : (T)NAN;
+            dp[i * keys + j] = share[i * keys + j]; /* 0 or NaN */
         }
     }
     if (p->dq.data != NULL) {

@@ -4,8 +4,8 @@
  * for the rest. The only file that knows BLIS; must not know tensors.
  *
  * Note [Products and threads]: each element of C is summed over k in one order, in whichever block of
- * C it lies, so that the tile's products may be cut as suits the threads, and any number of them gives
- * the same bits. BLIS's may not: see Note [BLIS and threads].
+ * C it lies (but for panels of one vector, which no number of threads makes or unmakes), so that the
+ * tile's products may be cut as suits the threads, and any number of them gives the same bits. BLIS's may not: see Note [BLIS and threads].
  */
 /* blis.h speaks of POSIX barriers. */
 #if !defined(_POSIX_C_SOURCE)
@@ -24,6 +24,8 @@
 
 /* Below so many multiply-adds a second thread costs more than it brings. */
 #define WORTH_THREADS 100000
+/* Below so many BLIS gets a product whole, with any number of threads. */
+#define WORTH_STRIPES 250000
 
 enum {
     DEPTH = 128,  /* k at once, in float32: a packed panel of B lives in L1 */
@@ -198,6 +200,10 @@ static struct grid grid_for(const k_tile_kernel *kernel, int team, const product
     /* Sums are the same in panels of any width but one vector. */
     if (2 * even <= vectors) {
         panels = even;
+    }
+    if (panels < team) { /* and each column in pieces */
+        int64_t pieces = (2 * team + panels - 1) / panels, strips = p->m / kernel->lanes;
+        return (struct grid){ kernel, p, panels, pieces < strips ? pieces : strips > 0 ? strips : 1, panels };
     }
     int64_t few = 2 * team;
     return (struct grid){ kernel, p, panels, 1, packs_rows(kernel, p, p->m) && panels > few ? few : panels };

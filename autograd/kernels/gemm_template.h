@@ -151,7 +151,7 @@ static void GEMM(blis)(int threads, int64_t m, int64_t n, int64_t k, const T *a,
     bool by_rows = m > n;
     int64_t extent = by_rows ? m : n, stripe = (extent + 3) / 4;
     stripe = (stripe + 47) / 48 * 48;
-    if (m * n * k < WORTH_THREADS) {
+    if (m * n * k < WORTH_STRIPES) {
         stripe = extent;
     }
     int64_t stripes = (extent + stripe - 1) / stripe;

@@ -157,7 +157,7 @@ void k_loop(int threads, ag_loop loop, const void *params, int ndim, const int64
         base[a] = data[a];
     }
     int64_t parts = n / K_LOOP_GRAIN;
-    parts -= parts > threads ? parts % threads : 0; /* as many for each */
+    parts -= threads > 1 && parts > threads ? parts % threads : 0; /* as many for each */
     if (parts > p.size[0]) {
         parts = p.size[0];
     }

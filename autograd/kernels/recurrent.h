@@ -4,7 +4,7 @@
  *
  * Rows lie step by step: step t has rows[t] of them, the sequences that are at least t + 1 long, the longest first; rows[0] is
  * the batch. Each row of a batch goes its own way through time, so a batch is cut into blocks of rows that do not depend on the
- * number of threads, and a block runs through all steps without waiting for another.
+ * number of threads, and a block runs through all steps without waiting for another. A single step is products of the whole batch.
  */
 #ifndef WENGERT_KERNELS_RECURRENT_H
 #define WENGERT_KERNELS_RECURRENT_H
@@ -30,7 +30,7 @@ typedef struct k_recurrent {
 
 /* Numbers of one row of the gates: LSTM i, f, g, o; GRU r, z, n and the part of n that comes from h; RNN 1. */
 int64_t k_recurrent_width(k_recurrent_kind kind);
-/* Numbers of working memory (of the element type) that a run needs in either direction, beside what it returns. */
+/* Numbers of working memory (of the element type) that a run needs forward, beside what it returns. */
 int64_t k_recurrent_work(const k_recurrent *p);
 
 /* On entry gates (total,width,hidden) holds the input's part with all biases, on return the activated gates. of RNN they are y and
