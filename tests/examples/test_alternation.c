@@ -22,7 +22,7 @@ enum { STEPS = 50 };
 /* Of each network with each loss. Now and then rounding takes a number over the kink of a ReLU, in one library or in the other or in
  * both, and the losses are a thousand times as far apart: how far float32 drifts is known from several starts only, by the furthest
  * and by the one in the middle. */
-static const int starts[2][4] = { { 3, 3, 3, 10 }, { 3, 14, 3, 5 } };
+static const int starts[2][4] = { { 3, 3, 12, 10 }, { 3, 14, 3, 5 } };
 #endif
 enum { STARTS_MAX = 14, ALL_STEPS = 50, BATCH = 8, LATENT = 64 };
 
@@ -223,10 +223,11 @@ static ag_tensor penalty_of(const ag_tensor *inputs, int n, void *user)
 }
 
 /* By each weight of both discriminators, small: convolutions and linear layers, with leaky ReLUs between them. A bias moves the score,
- * but no slope of it: its gradient is 0 but at kinks, and a relative error would be of rounding alone. */
+ * but no slope of it: its gradient is 0 but at kinks, and a relative error would be of rounding alone. The seed is one with which no
+ * difference is taken across a kink: there the penalty jumps, and has no derivative. */
 START_TEST(the_penaltys_gradient_passes_a_numerical_check)
 {
-    ag_rng rng = ag_rng_seed(11);
+    ag_rng rng = ag_rng_seed(14);
     struct checked c = { .game = { .loss = WASSERSTEIN } };
     c.game.discriminator = _i == 0 ? nn_sequential(half(1, 3), nn_leaky_relu(0.2), half(3, 4), nn_leaky_relu(0.2),
                                                    nn_flatten(), nn_linear(16, 5), nn_leaky_relu(0.2), nn_linear(5, 1))
