@@ -12,9 +12,8 @@
 #include "autograd/kernels/vector.h"
 
 enum {
-    BLOCK = 64, /* queries at a time */
-    CAUSAL = 32, /* where each sees only the keys before it: what a block computes for the keys between its first and last query is half
-                  * in vain */
+    BLOCK = 64,  /* queries at a time */
+    CAUSAL = 32, /* where each sees only the keys before it: of the keys between a block's queries half is computed in vain */
     LANES = 16,
     WORTH_A_THREAD = 65536 /* products of numbers */
 };

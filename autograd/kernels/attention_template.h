@@ -1,6 +1,7 @@
 /*
  * Attention for one element type: included once per type with T, EXP and NAME(x) defined.
  */
+#include "lanes_template.h"
 
 static AG_ALWAYS_INLINE T *NAME(at)(const k_matrix *m, int64_t slice, int64_t row)
 {
@@ -18,7 +19,7 @@ static int64_t NAME(keys_of)(const k_attention *p, int64_t first, int64_t rows)
 static int64_t NAME(seen_by)(const k_attention *p, int64_t i, int64_t keys)
 {
     int64_t seen = i + p->shift + 1;
-    return !p->causal || seen > keys ? keys : seen < 0 ? 0 : seen;
+    return !p->causal || seen > keys ? keys : seen;
 }
 
 static int64_t NAME(looked_at)(const k_attention *p, int64_t i, int64_t keys)
@@ -117,15 +118,10 @@ AG_MULTIVERSION static T NAME(total)(int64_t n, const T *restrict x)
             lane[i] += x[j + i];
         }
     }
-    for (int half = LANES / 2; half > 0; half /= 2) {
-        for (int i = 0; i < half; i++) {
-            lane[i] += lane[i + half];
-        }
-    }
     for (; j < n; j++) {
         sum += x[j];
     }
-    return lane[0] + sum;
+    return NAME(lanes_joined)(lane) + sum;
 }
 
 /* The softmax of the scores of a block of queries: 0 for what is not seen, and NaN where a mask hides all that would be. */
@@ -138,7 +134,7 @@ static void NAME(shares)(const k_attention *p, int64_t slice, int64_t first, int
         NAME(exponentials)(n, row, NAME(largest)(n, row));
         NAME(times)(n, row, 1 / NAME(total)(n, row));
         for (int64_t j = n; j < keys; j++) {
-            row[j] = n > 0 && row[0] == row[0] ? 0 : (T)NAN;
+            row[j] = row[0] == row[0] ? 0 : (T)NAN;
         }
     }
 }
@@ -162,15 +158,10 @@ AG_MULTIVERSION static void NAME(score_gradients)(int64_t n, const T *restrict s
             lane[i] += share[at + i] * dp[at + i];
         }
     }
-    for (int half = LANES / 2; half > 0; half /= 2) {
-        for (int i = 0; i < half; i++) {
-            lane[i] += lane[i + half];
-        }
-    }
     for (; at < n; at++) {
         delta += share[at] * dp[at];
     }
-    delta += lane[0];
+    delta += NAME(lanes_joined)(lane);
     for (int64_t j = 0; j < n; j++) {
         dp[j] = share[j] * (dp[j] - delta) * scale;
     }

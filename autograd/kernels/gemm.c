@@ -5,7 +5,8 @@
  *
  * Note [Products and threads]: each element of C is summed over k in one order, in whichever block of
  * C it lies (but for panels of one vector, which no number of threads makes or unmakes), so that the
- * tile's products may be cut as suits the threads, and any number of them gives the same bits. BLIS's may not: see Note [BLIS and threads].
+ * tile's products may be cut as suits the threads, and any number of them gives the same bits.
+ * BLIS's may not: see Note [BLIS and threads].
  */
 /* blis.h speaks of POSIX barriers. */
 #if !defined(_POSIX_C_SOURCE)

@@ -161,6 +161,26 @@ static void GEMM(blis)(int threads, int64_t m, int64_t n, int64_t k, const T *a,
 
 /* ---- the choice ------------------------------------------------------------------------------ */
 
+/* For the tile: C's rows are contiguous, and its old numbers are lost. */
+static product GEMM(product)(int64_t m, int64_t n, int64_t k, const T *a, int64_t ars, int64_t acs,
+                             const T *b, int64_t brs, int64_t bcs, T *c, int64_t crs)
+{
+    return (product){
+        .size = sizeof(T),
+        .m = m,
+        .n = n,
+        .k = k,
+        .a = (const char *)a,
+        .ars = ars,
+        .acs = acs,
+        .b = (const char *)b,
+        .brs = brs,
+        .bcs = bcs,
+        .c = (char *)c,
+        .crs = crs,
+    };
+}
+
 void GEMM(k_gemm)(int threads, int64_t m, int64_t n, int64_t k, const T *a, int64_t ars,
                   int64_t acs, const T *b, int64_t brs, int64_t bcs, T beta, T *c, int64_t crs,
                   int64_t ccs)
@@ -190,38 +210,9 @@ void GEMM(k_gemm)(int threads, int64_t m, int64_t n, int64_t k, const T *a, int6
     bool whole = ccs == 1 || crs == 1;
     if (whole && (beta == 0 || beta == 1) &&
         (tile_is_best(kernel, sizeof(T)) || is_small(m, n, k, 16 * 16 * 16))) {
-        product p = {
-            .size = sizeof(T),
-            .m = m,
-            .n = n,
-            .k = k,
-            .a = (const char *)a,
-            .ars = ars,
-            .acs = acs,
-            .b = (const char *)b,
-            .brs = brs,
-            .bcs = bcs,
-            .c = (char *)c,
-            .crs = crs,
-            .accumulate = beta == 1,
-        };
-        if (ccs != 1) { /* C^T = B^T A^T */
-            p = (product){
-                .size = sizeof(T),
-                .m = n,
-                .n = m,
-                .k = k,
-                .a = (const char *)b,
-                .ars = bcs,
-                .acs = brs,
-                .b = (const char *)a,
-                .brs = acs,
-                .bcs = ars,
-                .c = (char *)c,
-                .crs = ccs,
-                .accumulate = beta == 1,
-            };
-        }
+        product p = ccs == 1 ? GEMM(product)(m, n, k, a, ars, acs, b, brs, bcs, c, crs)
+                             : GEMM(product)(n, m, k, b, bcs, brs, a, acs, ars, c, ccs); /* C^T = B^T A^T */
+        p.accumulate = beta == 1;
         tile_product(kernel, threads, &p);
         return;
     }
@@ -234,21 +225,8 @@ void GEMM(k_gemm_bias)(int threads, int64_t m, int64_t n, int64_t k, const T *a,
 {
     const k_tile_kernel *kernel = k_tile_for(DTYPE);
     if (m > 1 && n > 1 && k > 0 && !is_small(m, n, k, 64) && tile_is_best(kernel, sizeof(T))) {
-        product p = {
-            .size = sizeof(T),
-            .m = m,
-            .n = n,
-            .k = k,
-            .a = (const char *)a,
-            .ars = ars,
-            .acs = k == 1 ? 1 : acs,
-            .b = (const char *)b,
-            .brs = brs,
-            .bcs = bcs,
-            .c = (char *)c,
-            .crs = crs,
-            .bias = (const char *)bias,
-        };
+        product p = GEMM(product)(m, n, k, a, ars, k == 1 ? 1 : acs, b, brs, bcs, c, crs);
+        p.bias = (const char *)bias;
         tile_product(kernel, threads, &p);
         return;
     }
