@@ -154,6 +154,18 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
                     t.b = right;
                     t.ldb = panel.width;
                 }
+                if (packs && l + 2 * most <= p->k) {
+                    if (p->ars == 1 && j == j0) {
+                        t.coming[0] = (k_coming){ p->a + (size_t)(i * p->ars + (l + most) * p->acs) * p->size,
+                                                  p->acs * (int64_t)p->size, ((end - i) * (int64_t)p->size + 63) / 64 };
+                    }
+                    int64_t jn = j + 1 < j1 ? j + 1 : j0, ln = j + 1 < j1 ? l : l + most;
+                    k_panel np = k_panel_of(kernel, p->n, panels, jn);
+                    if (p->bcs == 1) {
+                        t.coming[1] = (k_coming){ p->b + (size_t)(ln * p->brs + np.start * p->bcs) * p->size,
+                                                  p->brs * (int64_t)p->size, np.width * (int64_t)p->size / 64 };
+                    }
+                }
                 for (int64_t q = i; q < end; q += HEIGHT) {
                     t.m = end - q < HEIGHT ? end - q : HEIGHT;
                     for (int64_t r = 0; (q != at_row || l != at_column) && r < t.m; r++) {

@@ -14,6 +14,14 @@
 
 #include "../shape.h"
 
+/* Memory that will be read soon: `lines` cache lines from at + l step, l < k. Each register tile asks for one line of each, the
+ * second's after the first's; where there are fewer tiles, the last lines are not asked for. */
+typedef struct k_coming {
+    const char *at;
+    int64_t step; /* bytes */
+    int64_t lines;
+} k_coming;
+
 /* C[i][j] = start + sum over k of A[i][k] B[k][j],   i < m, j < n
  *
  * where A[i][k] = a[i][a_offset + step[k]], B[k][j] = b[k ldb + j], C[i][j] = c[i][c_offset + j],
@@ -30,6 +38,7 @@ typedef struct k_tile {
     int64_t c_offset;
     const void *bias; /* NULL: none */
     bool accumulate;
+    k_coming coming[2];
 } k_tile;
 
 typedef struct k_tile_kernel {

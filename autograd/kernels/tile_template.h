@@ -12,8 +12,9 @@
 
 /* Rows `mr` and vectors `nv` are constants in every call, so that the accumulators become
  * registers. */
-TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv, const k_tile *t,
-                                                     const T *const *a, T *const *c, int64_t tail)
+TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv, const bool asks, const k_tile *t,
+                                                     const T *const *a, T *const *c, int64_t tail,
+                                                     const char *coming, int64_t coming_step)
 {
     const T *row[ROWS];
     VECTOR sum[ROWS][VECTORS];
@@ -74,6 +75,11 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv,
     }
     int64_t k = t->k;
     for (; k >= 2; k -= 2) {
+        if (asks) {
+            __builtin_prefetch(coming, 0, 2);
+            __builtin_prefetch(coming + coming_step, 0, 2);
+            coming += 2 * coming_step;
+        }
         VECTOR right[2][VECTORS];
         int64_t at[2] = { step[0], step[1] };
         AG_UNROLL
@@ -136,13 +142,20 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(rows)(const int nv, const k_tile *
 {
     const T *const *a = (const T *const *)t->a;
     T *const *c = (T *const *)t->c;
-    int64_t tail = t->n - (nv - 1) * LANES, m = t->m;
+    int64_t tail = t->n - (nv - 1) * LANES, m = t->m, line = 0;
     while (m > ROWS) {
         /* Two tiles of nearly equal height end the column better than a whole one and a sliver. */
         if (m < 2 * ROWS) {
             break;
         }
-        TILE(block)(ROWS, nv, t, a, c, tail);
+        const k_coming *coming = line < t->coming[0].lines ? &t->coming[0] : &t->coming[1];
+        int64_t at = line - (coming == &t->coming[0] ? 0 : t->coming[0].lines);
+        if (at < coming->lines) {
+            TILE(block)(ROWS, nv, true, t, a, c, tail, coming->at + at * LINE, coming->step);
+        } else {
+            TILE(block)(ROWS, nv, false, t, a, c, tail, NULL, 0);
+        }
+        line++;
         a += ROWS;
         c += ROWS;
         m -= ROWS;
@@ -152,31 +165,31 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(rows)(const int nv, const k_tile *
         switch (now) {
 #if ROWS >= 8
         case 8:
-            TILE(block)(8, nv, t, a, c, tail);
+            TILE(block)(8, nv, false, t, a, c, tail, NULL, 0);
             break;
         case 7:
-            TILE(block)(7, nv, t, a, c, tail);
+            TILE(block)(7, nv, false, t, a, c, tail, NULL, 0);
             break;
 #endif
 #if ROWS >= 6
         case 6:
-            TILE(block)(6, nv, t, a, c, tail);
+            TILE(block)(6, nv, false, t, a, c, tail, NULL, 0);
             break;
         case 5:
-            TILE(block)(5, nv, t, a, c, tail);
+            TILE(block)(5, nv, false, t, a, c, tail, NULL, 0);
             break;
 #endif
         case 4:
-            TILE(block)(4, nv, t, a, c, tail);
+            TILE(block)(4, nv, false, t, a, c, tail, NULL, 0);
             break;
         case 3:
-            TILE(block)(3, nv, t, a, c, tail);
+            TILE(block)(3, nv, false, t, a, c, tail, NULL, 0);
             break;
         case 2:
-            TILE(block)(2, nv, t, a, c, tail);
+            TILE(block)(2, nv, false, t, a, c, tail, NULL, 0);
             break;
         default:
-            TILE(block)(1, nv, t, a, c, tail);
+            TILE(block)(1, nv, false, t, a, c, tail, NULL, 0);
             break;
         }
         a += now;
