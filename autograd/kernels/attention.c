@@ -89,7 +89,7 @@ static void back_slice(const void *task, int64_t i)
 {
     const struct pieces *t = task;
     int64_t own = ag_parallel_member() * t->room;
-    for (int64_t first = 0; first < t->p->l; first += block_of(t->p)) {
+    for (int64_t first = (t->blocks - 1) * block_of(t->p); first >= 0; first -= block_of(t->p)) {
         if (t->dtype == AG_FLOAT32) {
             back_block_f32(t->p, i, first, (float *)t->work + own);
         } else {

@@ -30,7 +30,7 @@ typedef struct k_attention {
 /* Working memory for `threads` threads. */
 size_t k_attention_bytes(ag_dtype dtype, int threads, const k_attention *p, bool back);
 void k_attention_forward(ag_dtype dtype, int threads, const k_attention *p, void *work); /* y */
-/* dq, dk, dv; the scores are computed again. dk and dv are 0 before. */
+/* dq, dk, dv; the scores are computed again. Without queries or slices nothing is written. */
 void k_attention_back(ag_dtype dtype, int threads, const k_attention *p, void *work);
 
 #endif

@@ -128,11 +128,20 @@ AG_MULTIVERSION static T NAME(total)(int64_t n, const T *restrict x)
 static void NAME(shares)(const k_attention *p, int64_t slice, int64_t first, int64_t rows, int64_t keys, T *scores)
 {
     NAME(scores)(p, slice, first, rows, keys, scores);
+    T of_row[BLOCK]; /* each step for all rows: a row alone would wait for its own largest and its own sum */
+    for (int64_t i = 0; i < rows; i++) {
+        of_row[i] = NAME(largest)(NAME(looked_at)(p, first + i, keys), scores + i * keys);
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        NAME(exponentials)(NAME(looked_at)(p, first + i, keys), scores + i * keys, of_row[i]);
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        of_row[i] = 1 / NAME(total)(NAME(looked_at)(p, first + i, keys), scores + i * keys);
+    }
     for (int64_t i = 0; i < rows; i++) {
         T *row = scores + i * keys;
         int64_t n = NAME(looked_at)(p, first + i, keys);
-        NAME(exponentials)(n, row, NAME(largest)(n, row));
-        NAME(times)(n, row, 1 / NAME(total)(n, row));
+        NAME(times)(n, row, of_row[i]);
         for (int64_t j = n; j < keys; j++) {
             row[j] = row[0] == row[0] ? 0 : (T)NAN;
         }
@@ -167,15 +176,32 @@ AG_MULTIVERSION static void NAME(score_gradients)(int64_t n, const T *restrict s
     }
 }
 
+/* Rows from `first` on of a gradient become 0. */
+static void NAME(clear)(const k_matrix *m, int64_t slice, int64_t first, int64_t rows, int64_t columns)
+{
+    for (int64_t i = first; i < rows; i++) {
+        for (int64_t j = 0; j < columns; j++) {
+            NAME(at)(m, slice, i)[j * m->cs] = 0;
+        }
+    }
+}
+
+/* The last block of queries comes first: it sees all keys that any other sees, and writes their gradients; the others add to them. */
 static void NAME(back_block)(const k_attention *p, int64_t slice, int64_t first, T *share)
 {
     int64_t rows = p->l - first < block_of(p) ? p->l - first : block_of(p), keys = NAME(keys_of)(p, first, rows);
-    T *dp = share + block_of(p) * p->s;
+    T *dp = share + block_of(p) * p->s, beta = first + rows < p->l;
     const T *dy = NAME(at)(&p->dy, slice, first);
     NAME(shares)(p, slice, first, rows, keys, share);
+    if (beta == 0 && p->dv.data != NULL) {
+        NAME(clear)(&p->dv, slice, keys, p->s, p->ev);
+    }
+    if (beta == 0 && p->dk.data != NULL) {
+        NAME(clear)(&p->dk, slice, keys, p->s, p->e);
+    }
     if (p->dv.data != NULL) {
-        NAME(k_gemm)(1, keys, p->ev, rows, share, 1, keys, dy, p->dy.rs, p->dy.cs, 1, NAME(at)(&p->dv, slice, 0), p->dv.rs,
-                     p->dv.cs);
+        NAME(k_gemm)(1, keys, p->ev, rows, share, 1, keys, dy, p->dy.rs, p->dy.cs, beta, NAME(at)(&p->dv, slice, 0),
+                     p->dv.rs, p->dv.cs);
     }
     if (p->dq.data == NULL && p->dk.data == NULL) {
         return;
@@ -193,7 +219,7 @@ static void NAME(back_block)(const k_attention *p, int64_t slice, int64_t first,
                      NAME(at)(&p->dq, slice, first), p->dq.rs, p->dq.cs);
     }
     if (p->dk.data != NULL) {
-        NAME(k_gemm)(1, keys, p->e, rows, dp, 1, keys, NAME(at)(&p->q, slice, first), p->q.rs, p->q.cs, 1,
+        NAME(k_gemm)(1, keys, p->e, rows, dp, 1, keys, NAME(at)(&p->q, slice, first), p->q.rs, p->q.cs, beta,
                      NAME(at)(&p->dk, slice, 0), p->dk.rs, p->dk.cs);
     }
 }

@@ -269,7 +269,9 @@ static bool attention_input_forward(ag_call *call)
         const ag_array *a = ag_call_result(call, i);
         if (p->wants[i] && a->numel > 0) {
             *gradients[i] = matrix_of(a, q, offset + (6 + i) * problem.slices);
-            memset(a->data, 0, (size_t)a->numel * ag_dtype_size(a->dtype));
+            if (q->numel == 0) { /* no queries, or none of any width */
+                memset(a->data, 0, (size_t)a->numel * ag_dtype_size(a->dtype));
+            }
         }
     }
     void *work = ag_call_work(call, k_attention_bytes(q->dtype, threads, &problem, true));
