@@ -14,7 +14,7 @@
  * registers. */
 TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv, const bool asks, const k_tile *t,
                                                      const T *const *a, T *const *c, int64_t tail,
-                                                     const char *coming, int64_t coming_step)
+                                                     const char *coming, int64_t coming_step, const T *const *next)
 {
     const T *row[ROWS];
     VECTOR sum[ROWS][VECTORS];
@@ -79,6 +79,12 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv,
             __builtin_prefetch(coming, 0, 2);
             __builtin_prefetch(coming + coming_step, 0, 2);
             coming += 2 * coming_step;
+        }
+        if (next != NULL && k % (LINE / (int64_t)sizeof(T)) == 0) {
+            AG_UNROLL
+            for (int i = 0; i < mr; i++) {
+                __builtin_prefetch(next[i] + t->a_offset + step[0], 0, 2);
+            }
         }
         VECTOR right[2][VECTORS];
         int64_t at[2] = { step[0], step[1] };
@@ -151,9 +157,9 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(rows)(const int nv, const k_tile *
         const k_coming *coming = line < t->coming[0].lines ? &t->coming[0] : &t->coming[1];
         int64_t at = line - (coming == &t->coming[0] ? 0 : t->coming[0].lines);
         if (at < coming->lines) {
-            TILE(block)(ROWS, nv, true, t, a, c, tail, coming->at + at * LINE, coming->step);
+            TILE(block)(ROWS, nv, true, t, a, c, tail, coming->at + at * LINE, coming->step, NULL);
         } else {
-            TILE(block)(ROWS, nv, false, t, a, c, tail, NULL, 0);
+            TILE(block)(ROWS, nv, false, t, a, c, tail, NULL, 0, a + ROWS);
         }
         line++;
         a += ROWS;
@@ -165,31 +171,31 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(rows)(const int nv, const k_tile *
         switch (now) {
 #if ROWS >= 8
         case 8:
-            TILE(block)(8, nv, false, t, a, c, tail, NULL, 0);
+            TILE(block)(8, nv, false, t, a, c, tail, NULL, 0, NULL);
             break;
         case 7:
-            TILE(block)(7, nv, false, t, a, c, tail, NULL, 0);
+            TILE(block)(7, nv, false, t, a, c, tail, NULL, 0, NULL);
             break;
 #endif
 #if ROWS >= 6
         case 6:
-            TILE(block)(6, nv, false, t, a, c, tail, NULL, 0);
+            TILE(block)(6, nv, false, t, a, c, tail, NULL, 0, NULL);
             break;
         case 5:
-            TILE(block)(5, nv, false, t, a, c, tail, NULL, 0);
+            TILE(block)(5, nv, false, t, a, c, tail, NULL, 0, NULL);
             break;
 #endif
         case 4:
-            TILE(block)(4, nv, false, t, a, c, tail, NULL, 0);
+            TILE(block)(4, nv, false, t, a, c, tail, NULL, 0, NULL);
             break;
         case 3:
-            TILE(block)(3, nv, false, t, a, c, tail, NULL, 0);
+            TILE(block)(3, nv, false, t, a, c, tail, NULL, 0, NULL);
             break;
         case 2:
-            TILE(block)(2, nv, false, t, a, c, tail, NULL, 0);
+            TILE(block)(2, nv, false, t, a, c, tail, NULL, 0, NULL);
             break;
         default:
-            TILE(block)(1, nv, false, t, a, c, tail, NULL, 0);
+            TILE(block)(1, nv, false, t, a, c, tail, NULL, 0, NULL);
             break;
         }
         a += now;
