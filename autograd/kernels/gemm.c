@@ -31,6 +31,8 @@
 enum {
     DEPTH = 128,  /* k at once, in float32: a packed panel of B lives in L1 */
     HEIGHT = 256, /* rows at once: packed, they live in L2 */
+    TALL = 2048,  /* and unpacked */
+    LINE = 64,    /* bytes of a cache line */
     WIDEST = 64,  /* columns of a panel, at most */
     APART = 64,   /* bytes between strips of packed rows: a line */
     STRIPS = 128, /* of them at most, in HEIGHT rows */
@@ -112,32 +114,54 @@ static bool packs_rows(const k_tile_kernel *kernel, const product *p, int64_t ro
     return p->acs != 1 && rows > 2 * kernel->rows && p->n > kernel->lanes;
 }
 
+/* What comes after panel j of rows l … l + most of B, and after these columns of A, for the tile to ask for. */
+static void foresee(const k_tile_kernel *kernel, const product *p, int64_t i, int64_t rows, int64_t l, int64_t most,
+                    int64_t panels, int64_t j, int64_t j0, int64_t j1, k_coming coming[2])
+{
+    bool last = j + 1 == j1;
+    int64_t size = (int64_t)p->size, l_of_b = last ? l + most : l;
+    if (p->ars == 1 && j == j0 && l + 2 * most <= p->k) {
+        coming[0] = (k_coming){ p->a + (i + (l + most) * p->acs) * size, p->acs * size, (rows * size + LINE - 1) / LINE };
+    }
+    if (p->bcs == 1 && l_of_b + most <= p->k) {
+        k_panel next = k_panel_of(kernel, p->n, panels, last ? j0 : j + 1);
+        coming[1] = (k_coming){ p->b + (l_of_b * p->brs + next.start) * size, p->brs * size, next.width * size / LINE };
+    }
+}
+
 /* Rows [i0, i1) of panels [j0, j1), of as many as `panels`. */
 static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0, int64_t i1,
                        int64_t panels, int64_t j0, int64_t j1)
 {
     _Alignas(64) char right[DEPTH * WIDEST * sizeof(float)], left[DEPTH * HEIGHT * sizeof(float) + STRIPS * APART];
-    const void *a[HEIGHT];
-    void *c[HEIGHT];
-    int64_t step[DEPTH], at_row = -1, at_column = -1; /* where a[] and c[] point */
+    const void *a[TALL];
+    void *c[TALL];
+    int64_t step[DEPTH];
     int64_t most = DEPTH * (int64_t)sizeof(float) / (int64_t)p->size;
     bool packs = packs_rows(kernel, p, i1 - i0);
     for (int64_t l = 0; l < most && l < p->k; l++) {
         step[l] = packs ? l * kernel->lanes : l * p->acs;
     }
     /* With A packed, B's panels are packed again for every HEIGHT rows; otherwise for many more. */
-    int64_t tall = packs ? HEIGHT : 8 * HEIGHT;
+    int64_t tall = packs ? HEIGHT : TALL;
     for (int64_t i = i0; i < i1; i += tall) {
-        int64_t end = i1 - i < tall ? i1 : i + tall;
+        int64_t rows = i1 - i < tall ? i1 - i : tall;
+        for (int64_t r = 0; r < rows; r++) {
+            c[r] = p->c + (size_t)((i + r) * p->crs) * p->size;
+        }
         for (int64_t l = 0; l < p->k; l += most) {
             int64_t depth = p->k - l < most ? p->k - l : most;
             if (packs) {
-                pack_rows(kernel, p, i, end - i, l, depth, left, a);
+                pack_rows(kernel, p, i, rows, l, depth, left, a);
+            }
+            for (int64_t r = 0; !packs && r < rows; r++) {
+                a[r] = p->a + (size_t)((i + r) * p->ars + l * p->acs) * p->size;
             }
             for (int64_t j = j0; j < j1; j++) {
                 k_panel panel = k_panel_of(kernel, p->n, panels, j);
                 const char *b = p->b + (size_t)(l * p->brs + panel.start * p->bcs) * p->size;
                 k_tile t = {
+                    .m = rows,
                     .n = panel.n,
                     .k = depth,
                     .a = a,
@@ -149,35 +173,15 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
                     .accumulate = l > 0 || p->accumulate,
                     .bias = p->bias == NULL ? NULL : p->bias + (size_t)panel.start * p->size,
                 };
-                if (p->bcs != 1 || panel.n != panel.width || end - i > 2 * kernel->rows) {
+                if (p->bcs != 1 || panel.n != panel.width || rows > 2 * kernel->rows) {
                     pack_panel(kernel, p, b, depth, panel, right);
                     t.b = right;
                     t.ldb = panel.width;
                 }
-                if (packs && l + 2 * most <= p->k) {
-                    if (p->ars == 1 && j == j0) {
-                        t.coming[0] = (k_coming){ p->a + (size_t)(i * p->ars + (l + most) * p->acs) * p->size,
-                                                  p->acs * (int64_t)p->size, ((end - i) * (int64_t)p->size + 63) / 64 };
-                    }
-                    int64_t jn = j + 1 < j1 ? j + 1 : j0, ln = j + 1 < j1 ? l : l + most;
-                    k_panel np = k_panel_of(kernel, p->n, panels, jn);
-                    if (p->bcs == 1) {
-                        t.coming[1] = (k_coming){ p->b + (size_t)(ln * p->brs + np.start * p->bcs) * p->size,
-                                                  p->brs * (int64_t)p->size, np.width * (int64_t)p->size / 64 };
-                    }
+                if (packs) {
+                    foresee(kernel, p, i, rows, l, most, panels, j, j0, j1, t.coming);
                 }
-                for (int64_t q = i; q < end; q += HEIGHT) {
-                    t.m = end - q < HEIGHT ? end - q : HEIGHT;
-                    for (int64_t r = 0; (q != at_row || l != at_column) && r < t.m; r++) {
-                        c[r] = p->c + (size_t)((q + r) * p->crs) * p->size;
-                        if (!packs) {
-                            a[r] = p->a + (size_t)((q + r) * p->ars + l * p->acs) * p->size;
-                        }
-                    }
-                    at_row = q;
-                    at_column = l;
-                    kernel->run(&t);
-                }
+                kernel->run(&t);
             }
         }
     }
