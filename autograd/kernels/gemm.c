@@ -37,7 +37,7 @@ enum {
     APART = 64,   /* bytes between strips of packed rows: a line */
     STRIPS = 128, /* of them at most, in HEIGHT rows */
     ROWS_OF_BLOCK = 96, /* at least: what is packed for fewer is not worth it */
-    BLOCKS_EACH = 4,    /* of a thread: one that is held up shares the rest */
+    BLOCKS_EACH = 2,    /* of a thread: one that is held up shares the rest */
 };
 
 static int threads_for(int threads, int64_t work)
