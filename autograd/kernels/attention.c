@@ -24,12 +24,12 @@ static int64_t block_of(const k_attention *p)
 }
 
 #define T float
-#define EXP k_exp_f32
+#define EXP k_exp_falling_f32
 #define NAME(x) x##_f32
 #include "autograd/kernels/attention_template.h"
 
 #define T double
-#define EXP k_exp_f64
+#define EXP k_exp_falling_f64
 #define NAME(x) x##_f64
 #include "autograd/kernels/attention_template.h"
 

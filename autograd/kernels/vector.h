@@ -25,17 +25,15 @@ static AG_ALWAYS_INLINE uint32_t k_bits_of_float(float x)
     return bits;
 }
 
-/* e^x within about one unit in the last place; overflows to infinity, underflows through the subnormals to 0, NaN stays NaN.
- * x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its series to r^7; 2^n in two factors, so that neither leaves the range. */
-static AG_ALWAYS_INLINE float k_exp_f32(float x)
+/* e^r as a polynomial, and 2^n as the bits that n takes in the exponent of a float: e^x = e^r 2^n, |r| <= ln 2 / 2, for x within the
+ * range of 2^n. */
+static AG_ALWAYS_INLINE float k_exp_parts_f32(float x, uint32_t *n)
 {
-    float clipped = x > 90.0f ? 90.0f : x;
-    clipped = clipped < -105.0f ? -105.0f : clipped;
     const float round = 12582912.0f; /* 1.5 2^23: adding it rounds to an integer, which stands in the low bits */
-    float shifted = clipped * 1.44269504088896341f + round;
-    float n = shifted - round;
-    float r = clipped - n * 0.693145751953125f; /* ln 2 in two parts, the first exact in n of 8 bits */
-    r = r - n * 1.42860682030941723e-6f;
+    float shifted = x * 1.44269504088896341f + round;
+    float whole = shifted - round;
+    float r = x - whole * 0.693145751953125f; /* ln 2 in two parts, the first exact in a whole of 8 bits */
+    r = r - whole * 1.42860682030941723e-6f;
     float p = 1.98412698e-4f;
     p = p * r + 1.38888889e-3f;
     p = p * r + 8.33333333e-3f;
@@ -43,10 +41,30 @@ static AG_ALWAYS_INLINE float k_exp_f32(float x)
     p = p * r + 1.66666667e-1f;
     p = p * r + 0.5f;
     p = p * (r * r) + r;
-    p = p + 1.0f;
-    uint32_t whole = k_bits_of_float(shifted) - k_bits_of_float(round); /* n, as two's complement */
-    uint32_t half = (uint32_t)((int32_t)whole >> 1);
-    return p * k_float_of_bits((half + 127u) << 23) * k_float_of_bits((whole - half + 127u) << 23);
+    *n = k_bits_of_float(shifted) - k_bits_of_float(round); /* as two's complement */
+    return p + 1.0f;
+}
+
+/* e^x within about one unit in the last place; overflows to infinity, underflows through the subnormals to 0, NaN stays NaN. 2^n in
+ * two factors, so that neither leaves the range. */
+static AG_ALWAYS_INLINE float k_exp_f32(float x)
+{
+    float clipped = x > 90.0f ? 90.0f : x;
+    clipped = clipped < -105.0f ? -105.0f : clipped;
+    uint32_t n;
+    float p = k_exp_parts_f32(clipped, &n);
+    uint32_t half = (uint32_t)((int32_t)n >> 1);
+    return p * k_float_of_bits((half + 127u) << 23) * k_float_of_bits((n - half + 127u) << 23);
+}
+
+/* The same of an x that is at most 0, and 0 where e^x is below 2^-125; -infinity gives 0. */
+static AG_ALWAYS_INLINE float k_exp_falling_f32(float x)
+{
+    uint32_t n;
+    float clipped = x < -86.6f ? -86.6f : x;
+    float p = k_exp_parts_f32(clipped, &n);
+    p = p * k_float_of_bits((n + 127u) << 23);
+    return x < -86.6f ? 0 : p;
 }
 
 /* log(1 + t) for 0 <= t <= 1: 2 artanh(z) with z = t / (2 + t) <= 1/3. */
@@ -64,6 +82,11 @@ static AG_ALWAYS_INLINE float k_log1p_unit_f32(float t)
 }
 
 static AG_ALWAYS_INLINE double k_exp_f64(double x)
+{
+    return exp(x);
+}
+
+static AG_ALWAYS_INLINE double k_exp_falling_f64(double x)
 {
     return exp(x);
 }
@@ -86,7 +109,7 @@ static AG_ALWAYS_INLINE double k_sigmoid_f64(double x)
 /* tanh within about two units in the last place: its series below 1/4, where 1 - e^-2|x| would cancel; NaN stays NaN. */
 static AG_ALWAYS_INLINE float k_tanh_f32(float x)
 {
-    float a = fabsf(x), e = k_exp_f32(-2.0f * a), q = x * x;
+    float a = fabsf(x), e = k_exp_falling_f32(-2.0f * a), q = x * x;
     float large = copysignf((1.0f - e) / (1.0f + e), x);
     float p = 2.18694885e-2f;
     p = p * q - 5.39682540e-2f;
@@ -123,7 +146,7 @@ static AG_ALWAYS_INLINE float k_erfcx_f32(float t)
 static AG_ALWAYS_INLINE float k_erf_f32(float x)
 {
     float a = fabsf(x), q = x * x;
-    float large = copysignf(1.0f - k_exp_f32(-q) * k_erfcx_f32(a), x);
+    float large = copysignf(1.0f - k_exp_falling_f32(-q) * k_erfcx_f32(a), x);
     float p = 8.51310142e-5f;
     p = p * q - 8.17563865e-4f;
     p = p * q + 5.2038591e-3f;
@@ -143,7 +166,7 @@ static AG_ALWAYS_INLINE double k_erf_f64(double x)
 /* phi(x) = e^(-x^2/2) / sqrt(2 pi) and Phi(x), the area below phi left of x, from one exponential. */
 static AG_ALWAYS_INLINE float k_normal_area_f32(float x, float *density)
 {
-    float e = k_exp_f32(-0.5f * x * x), tail = 0.5f * e * k_erfcx_f32(fabsf(x) * 0.70710678f);
+    float e = k_exp_falling_f32(-0.5f * x * x), tail = 0.5f * e * k_erfcx_f32(fabsf(x) * 0.70710678f);
     *density = e * 0.39894228f;
     return x < 0 ? tail : 1.0f - tail;
 }
