@@ -365,6 +365,8 @@ bool ag_sweep_own_grad(ag_sweep *s, int i, ag_array *grad);
 void ag_sweep_slope(ag_sweep *s, const struct ag_op *op, ag_tensor other, const void *params);
 /* ag_sweep_matmul() with a transposed, without a view of it. */
 void ag_sweep_product(ag_sweep *s, int i, ag_tensor a, bool transposed, ag_tensor b);
+/* Contributes a^T b to input i, a matrix, and the sum of a's rows to input j, a vector, in one pass over a where that can be. */
+void ag_sweep_product_and_sum(ag_sweep *s, int i, int j, ag_tensor a, ag_tensor b);
 
 /* Notes that a block that is being checkpointed uses v. */
 void ag_watch_input(struct ag_watch *watch, ag_value *v);

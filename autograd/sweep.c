@@ -478,6 +478,16 @@ void ag_sweep_matmul(ag_sweep *s, int i, ag_tensor a, ag_tensor b)
     ag_sweep_product(s, i, a, false, b);
 }
 
+/* The gradient's buffer of a matrix input i that a product of x (transposed, perhaps) and y is to be written to. */
+static bool product_target(ag_sweep *s, int i, const ag_value *x, bool transposed, const ag_value *y, ag_array *target,
+                           bool *accumulate)
+{
+    const ag_value *v = s->node->input[i].value;
+    int row = transposed, column = !transposed; /* x's dimensions */
+    return v->ndim == 2 && x->ndim == 2 && y->ndim == 2 && v->size[0] == x->size[row] && v->size[1] == y->size[1] &&
+           x->size[column] == y->size[0] && ag_sweep_target(s, i, target, accumulate);
+}
+
 void ag_sweep_product(ag_sweep *s, int i, ag_tensor a, bool transposed, ag_tensor b)
 {
     if (!ag_sweep_wants(s, i) || ag_error_code() != AG_OK) {
@@ -485,21 +495,45 @@ void ag_sweep_product(ag_sweep *s, int i, ag_tensor a, bool transposed, ag_tenso
     }
     const ag_value *x = ag_resolve(s->node->where, "ag_sweep_matmul", a);
     const ag_value *y = ag_resolve(s->node->where, "ag_sweep_matmul", b);
-    const ag_value *v = s->node->input[i].value;
     ag_array target;
     bool accumulate;
     if (x == NULL || y == NULL) {
         return;
     }
-    int row = transposed, column = !transposed; /* x's dimensions */
-    bool fits = v->ndim == 2 && x->ndim == 2 && y->ndim == 2 && v->size[0] == x->size[row] && v->size[1] == y->size[1] &&
-                x->size[column] == y->size[0];
-    if (fits && ag_sweep_target(s, i, &target, &accumulate)) {
-        k_gemm(target.dtype, ag_threads(), v->size[0], v->size[1], y->size[0], ag_value_data(x), x->stride[row],
-               x->stride[column], ag_value_data(y), y->stride[0], y->stride[1], accumulate, target.data, v->size[1], 1);
+    if (product_target(s, i, x, transposed, y, &target, &accumulate)) {
+        int row = transposed, column = !transposed;
+        k_gemm(target.dtype, ag_threads(), x->size[row], y->size[1], y->size[0], ag_value_data(x), x->stride[row],
+               x->stride[column], ag_value_data(y), y->stride[0], y->stride[1], accumulate, target.data, y->size[1], 1);
         return;
     }
     ag_sweep_add(s, i, ag_matmul(transposed ? ag_transpose(a, 0, 1) : a, b));
+}
+
+void ag_sweep_product_and_sum(ag_sweep *s, int i, int j, ag_tensor a, ag_tensor b)
+{
+    const ag_value *x = ag_error_code() == AG_OK ? ag_resolve(s->node->where, "ag_sweep_matmul", a) : NULL;
+    const ag_value *y = x != NULL ? ag_resolve(s->node->where, "ag_sweep_matmul", b) : NULL;
+    const ag_value *v = s->node->input[j].value;
+    ag_array target, sums;
+    bool accumulate, add;
+    bool together = y != NULL && ag_sweep_wants(s, i) && ag_sweep_wants(s, j) && x->ndim == 2 && y->ndim == 2 && v->ndim == 1 &&
+                    v->size[0] == x->size[1] &&
+                    k_gemm_sums_fit((ag_dtype)x->dtype, x->size[1], y->size[1], y->size[0], x->stride[1], x->stride[0]) &&
+                    product_target(s, i, x, true, y, &target, &accumulate);
+    if (!together) {
+        ag_sweep_product(s, i, a, true, b);
+        ag_sweep_add(s, j, a);
+        return;
+    }
+    int64_t m = x->size[1], n = y->size[1], k = y->size[0];
+    if (ag_sweep_target(s, j, &sums, &add)) {
+        k_gemm_sums(target.dtype, ag_threads(), m, n, k, ag_value_data(x), 1, x->stride[0], ag_value_data(y), y->stride[0], y->stride[1],
+                    accumulate, target.data, n, add, sums.data);
+    } else {
+        k_gemm(target.dtype, ag_threads(), m, n, k, ag_value_data(x), 1, x->stride[0], ag_value_data(y), y->stride[0], y->stride[1],
+               accumulate, target.data, n, 1);
+        ag_sweep_add(s, j, a);
+    }
 }
 
 void ag_sweep_add_at(ag_sweep *s, int i, const int64_t *start, const int64_t *step, ag_tensor g)

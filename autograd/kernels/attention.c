@@ -14,13 +14,14 @@
 enum {
     BLOCK = 64,  /* queries at a time */
     CAUSAL = 32, /* where each sees only the keys before it: of the keys between a block's queries half is computed in vain */
+    FEW = 128,   /* of fewer queries that is much: half as many at a time */
     LANES = 16,
     WORTH_A_THREAD = 65536 /* products of numbers */
 };
 
 static int64_t block_of(const k_attention *p)
 {
-    return p->causal ? CAUSAL : BLOCK;
+    return !p->causal ? BLOCK : p->l < FEW ? CAUSAL / 2 : CAUSAL;
 }
 
 #define T float

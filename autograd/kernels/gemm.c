@@ -60,6 +60,9 @@ typedef struct product {
     int64_t ars, acs, brs, bcs, crs;
     bool accumulate;
     const char *bias; /* of columns; NULL: none, else C starts with it */
+    /* NULL, or where A's columns are added up: sums[i] = [sums[i] +] sum over l of A[i][l]. */
+    char *sums;
+    bool add_sums;
 } product;
 
 /* B's rows l0 … l0 + depth in the panel's columns, packed; `from` points at the panel's first
@@ -72,7 +75,7 @@ static void pack_panel(const k_tile_kernel *kernel, const product *p, const char
         return;
     }
     if (p->bcs == 1) {
-        kernel->pack(depth, panel.n, from, p->brs, to, panel.width, kernel->lanes);
+        kernel->pack(depth, panel.n, from, p->brs, to, panel.width, kernel->lanes, NULL);
         return;
     }
     for (int64_t l = 0; l < depth; l++) {
@@ -89,7 +92,7 @@ static void pack_panel(const k_tile_kernel *kernel, const product *p, const char
  * them. Steps along a column of a wide A would otherwise each take a cache line, of few sets, and a
  * page; and strips begin in different sets. */
 static void pack_rows(const k_tile_kernel *kernel, const product *p, int64_t i, int64_t rows, int64_t l,
-                      int64_t depth, char *to, const void **a)
+                      int64_t depth, char *to, const void **a, void *sums)
 {
     int64_t lanes = kernel->lanes, apart = depth * lanes + APART / (int64_t)p->size;
     const char *from = p->a + (size_t)(i * p->ars + l * p->acs) * p->size;
@@ -97,7 +100,7 @@ static void pack_rows(const k_tile_kernel *kernel, const product *p, int64_t i, 
         a[r] = to + (size_t)(r / lanes * apart + r % lanes) * p->size;
     }
     if (p->ars == 1) {
-        kernel->pack(depth, rows, from, p->acs, to, lanes, apart);
+        kernel->pack(depth, rows, from, p->acs, to, lanes, apart, sums);
         return;
     }
     for (int64_t r = 0; r < rows; r++) {
@@ -112,6 +115,38 @@ static void pack_rows(const k_tile_kernel *kernel, const product *p, int64_t i, 
 static bool packs_rows(const k_tile_kernel *kernel, const product *p, int64_t rows)
 {
     return p->acs != 1 && rows > 2 * kernel->rows && p->n > kernel->lanes;
+}
+
+#define ADD_UP(name, T)                                                                                              \
+    /* to[i] = [to[i] +] from[i] */                                                                                  \
+    static void name(int64_t n, const void *from, bool add, void *to)                                               \
+    {                                                                                                                \
+        for (int64_t i = 0; i < n; i++) {                                                                            \
+            ((T *)to)[i] = add ? ((T *)to)[i] + ((const T *)from)[i] : ((const T *)from)[i];                         \
+        }                                                                                                            \
+    }                                                                                                                \
+    /* sums[i] += from[i step] of a column */                                                                        \
+    static void name##_column(int64_t n, const void *from, int64_t step, void *sums)                                 \
+    {                                                                                                                \
+        for (int64_t i = 0; i < n; i++) {                                                                            \
+            ((T *)sums)[i] += ((const T *)from)[i * step];                                                           \
+        }                                                                                                            \
+    }
+ADD_UP(add_up_f32, float)
+ADD_UP(add_up_f64, double)
+#undef ADD_UP
+
+/* Sums of A's columns l … l + depth, that pack_rows() has not made: in the same order. */
+static void sum_columns(const product *p, int64_t i, int64_t rows, int64_t l, int64_t depth, void *sums)
+{
+    for (int64_t q = 0; q < depth; q++) {
+        const char *from = p->a + (i * p->ars + (l + q) * p->acs) * (int64_t)p->size;
+        if (p->size == sizeof(float)) {
+            add_up_f32_column(rows, from, p->ars, sums);
+        } else {
+            add_up_f64_column(rows, from, p->ars, sums);
+        }
+    }
 }
 
 /* What comes after panel j of rows l … l + most of B, and after these columns of A, for the tile to ask for. */
@@ -134,6 +169,7 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
                        int64_t panels, int64_t j0, int64_t j1)
 {
     _Alignas(64) char right[DEPTH * WIDEST * sizeof(float)], left[DEPTH * HEIGHT * sizeof(float) + STRIPS * APART];
+    _Alignas(64) char sums[HEIGHT * sizeof(double)]; /* of a panel's depth */
     const void *a[TALL];
     void *c[TALL];
     int64_t step[DEPTH];
@@ -143,7 +179,8 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
         step[l] = packs ? l * kernel->lanes : l * p->acs;
     }
     /* With A packed, B's panels are packed again for every HEIGHT rows; otherwise for many more. */
-    int64_t tall = packs ? HEIGHT : TALL;
+    bool sums_up = p->sums != NULL && j0 == 0;
+    int64_t tall = packs || sums_up ? HEIGHT : TALL;
     for (int64_t i = i0; i < i1; i += tall) {
         int64_t rows = i1 - i < tall ? i1 - i : tall;
         for (int64_t r = 0; r < rows; r++) {
@@ -151,8 +188,17 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
         }
         for (int64_t l = 0; l < p->k; l += most) {
             int64_t depth = p->k - l < most ? p->k - l : most;
+            if (sums_up) {
+                memset(sums, 0, sizeof(sums));
+            }
             if (packs) {
-                pack_rows(kernel, p, i, rows, l, depth, left, a);
+                pack_rows(kernel, p, i, rows, l, depth, left, a, sums_up && p->ars == 1 ? sums : NULL);
+            }
+            if (sums_up && !(packs && p->ars == 1)) {
+                sum_columns(p, i, rows, l, depth, sums);
+            }
+            if (sums_up) {
+                (p->size == sizeof(float) ? add_up_f32 : add_up_f64)(rows, sums, l > 0 || p->add_sums, p->sums + i * (int64_t)p->size);
             }
             for (int64_t r = 0; !packs && r < rows; r++) {
                 a[r] = p->a + (size_t)((i + r) * p->ars + l * p->acs) * p->size;
@@ -292,6 +338,21 @@ void k_gemm_bias(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, c
         k_gemm_bias_f64(threads, m, n, k, a, ars, acs, b, brs, bcs, bias, c, crs);
     } else {
         k_gemm_bias_f32(threads, m, n, k, a, ars, acs, b, brs, bcs, bias, c, crs);
+    }
+}
+
+bool k_gemm_sums_fit(ag_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t ars, int64_t acs)
+{
+    return dtype == AG_FLOAT64 ? sums_fit_f64(m, n, k, ars, acs) : sums_fit_f32(m, n, k, ars, acs);
+}
+
+void k_gemm_sums(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars, int64_t acs,
+                 const void *b, int64_t brs, int64_t bcs, bool accumulate, void *c, int64_t crs, bool add_sums, void *sums)
+{
+    if (dtype == AG_FLOAT64) {
+        with_sums_f64(threads, m, n, k, a, ars, acs, b, brs, bcs, accumulate, c, crs, add_sums, sums);
+    } else {
+        with_sums_f32(threads, m, n, k, a, ars, acs, b, brs, bcs, accumulate, c, crs, add_sums, sums);
     }
 }
 

@@ -236,6 +236,24 @@ void GEMM(k_gemm_bias)(int threads, int64_t m, int64_t n, int64_t k, const T *a,
     GEMM(k_gemm)(threads, m, n, k, a, ars, acs, b, brs, bcs, 1, c, crs, 1);
 }
 
+static bool GEMM(sums_fit)(int64_t m, int64_t n, int64_t k, int64_t ars, int64_t acs)
+{
+    const k_tile_kernel *kernel = k_tile_for(DTYPE);
+    product p = GEMM(product)(m, n, k, NULL, ars, acs, NULL, 0, 0, NULL, 0);
+    return k > 1 && n > 1 && ars == 1 && packs_rows(kernel, &p, m) && tile_is_best(kernel, sizeof(T));
+}
+
+static void GEMM(with_sums)(int threads, int64_t m, int64_t n, int64_t k, const T *a, int64_t ars, int64_t acs,
+                            const T *b, int64_t brs, int64_t bcs, bool accumulate, T *c, int64_t crs, bool add_sums,
+                            T *sums)
+{
+    product p = GEMM(product)(m, n, k, a, ars, acs, b, brs, bcs, c, crs);
+    p.accumulate = accumulate;
+    p.sums = (char *)sums;
+    p.add_sums = add_sums;
+    tile_product(k_tile_for(DTYPE), threads, &p);
+}
+
 #undef GEMM
 #undef T
 #undef DTYPE

@@ -52,10 +52,10 @@ typedef struct k_tile_kernel {
     void (*transpose)(int64_t rows, int64_t n, const void *from, int64_t ld, void *to,
                       int64_t ldto);
     /* Vector v of row k of from, k < rows, goes to to + k ldto + v apart; columns n up to the next
-     * whole vector become 0. Rows that lie far apart are asked for in time: no processor foresees
-     * such steps. */
+     * whole vector become 0. sums[j] += from[k][j], row after row, if sums is not NULL; whole vectors of
+     * it are written. Rows that lie far apart are asked for in time: no processor foresees such steps. */
     void (*pack)(int64_t rows, int64_t n, const void *from, int64_t ld, void *to, int64_t ldto,
-                 int64_t apart);
+                 int64_t apart, void *sums);
 } k_tile_kernel;
 
 /* The kernel for a floating type on this processor. */

@@ -261,35 +261,43 @@ TILE_TARGET static void TILE(transpose)(int64_t rows, int64_t n, const void *fro
     }
 }
 
-/* Row k, `vectors` of them and a last one of `tail` elements. */
+/* One row, `vectors` of them and a last one of `tail` elements. */
 TILE_TARGET static AG_ALWAYS_INLINE void TILE(pack_row)(int64_t vectors, int64_t tail, const T *x, T *y,
-                                                        int64_t apart)
+                                                        int64_t apart, T *sums)
 {
-    for (int64_t v = 0; v < vectors; v++) {
-        VECTOR now = LOAD(x + v * LANES);
+    for (int64_t v = 0; v < vectors + (tail > 0); v++) {
+        VECTOR now = v < vectors ? LOAD(x + v * LANES) : LOAD_PART(x + v * LANES, tail);
         STORE(y + v * apart, now);
+        if (sums != NULL) {
+            VECTOR sum = LOAD(sums + v * LANES) + now;
+            STORE(sums + v * LANES, sum);
+        }
     }
-    if (tail > 0) {
-        VECTOR now = LOAD_PART(x + vectors * LANES, tail);
-        STORE(y + vectors * apart, now);
+}
+
+TILE_TARGET static AG_ALWAYS_INLINE void TILE(pack_rows)(int64_t rows, int64_t n, const T *restrict x, int64_t ld,
+                                                         T *restrict y, int64_t ldto, int64_t apart, T *restrict sums)
+{
+    int64_t vectors = n / LANES, tail = n % LANES, k = 0;
+    for (; k + AG_TILE_AHEAD < rows; k++) {
+        const T *coming = x + (k + AG_TILE_AHEAD) * ld;
+        for (int64_t at = 0; at < n; at += LINE / (int64_t)sizeof(T)) {
+            __builtin_prefetch(coming + at);
+        }
+        TILE(pack_row)(vectors, tail, x + k * ld, y + k * ldto, apart, sums);
+    }
+    for (; k < rows; k++) {
+        TILE(pack_row)(vectors, tail, x + k * ld, y + k * ldto, apart, sums);
     }
 }
 
 TILE_TARGET static void TILE(pack)(int64_t rows, int64_t n, const void *from, int64_t ld, void *to,
-                                   int64_t ldto, int64_t apart)
+                                   int64_t ldto, int64_t apart, void *sums)
 {
-    const T *restrict x = from;
-    T *restrict y = to;
-    int64_t vectors = n / LANES, tail = n % LANES, k = 0;
-    for (; k + AG_TILE_AHEAD < rows; k++) {
-        const T *coming = x + (k + AG_TILE_AHEAD) * ld;
-        for (int64_t at = 0; at < n; at += 64 / (int64_t)sizeof(T)) {
-            __builtin_prefetch(coming + at);
-        }
-        TILE(pack_row)(vectors, tail, x + k * ld, y + k * ldto, apart);
-    }
-    for (; k < rows; k++) {
-        TILE(pack_row)(vectors, tail, x + k * ld, y + k * ldto, apart);
+    if (sums == NULL) {
+        TILE(pack_rows)(rows, n, from, ld, to, ldto, apart, NULL);
+    } else {
+        TILE(pack_rows)(rows, n, from, ld, to, ldto, apart, sums);
     }
 }
 

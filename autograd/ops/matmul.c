@@ -414,15 +414,18 @@ static void linear_backward(ag_sweep *s)
             ag_sweep_add(s, 0, ag_matmul(dy, w));
         }
     }
-    if (ag_sweep_wants(s, 1)) {
-        ag_tensor x = ag_sweep_input(s, 0);
-        if (x_shape.ndim != 2) {
-            x = stacked_rows(x, x_shape);
-        }
-        ag_sweep_product(s, 1, rows, true, x);
+    if (!ag_sweep_wants(s, 1)) {
+        ag_sweep_add(s, 2, rows);
+        return;
+    }
+    ag_tensor x = ag_sweep_input(s, 0);
+    if (x_shape.ndim != 2) {
+        x = stacked_rows(x, x_shape);
     }
     if (ag_sweep_wants(s, 2)) {
-        ag_sweep_add(s, 2, rows);
+        ag_sweep_product_and_sum(s, 1, 2, rows, x);
+    } else {
+        ag_sweep_product(s, 1, rows, true, x);
     }
 }
 
