@@ -60,8 +60,7 @@ typedef struct product {
     int64_t ars, acs, brs, bcs, crs;
     bool accumulate;
     const char *bias; /* of columns; NULL: none, else C starts with it */
-    /* NULL, or where A's columns are added up: sums[i] = [sums[i] +] sum over l of A[i][l]. */
-    char *sums;
+    char *sums; /* NULL, or sums[i] = [sums[i] +] sum over l of A[i][l]; then ars is 1 */
     bool add_sums;
 } product;
 
@@ -117,35 +116,30 @@ static bool packs_rows(const k_tile_kernel *kernel, const product *p, int64_t ro
     return p->acs != 1 && rows > 2 * kernel->rows && p->n > kernel->lanes;
 }
 
-#define ADD_UP(name, T)                                                                                              \
-    /* to[i] = [to[i] +] from[i] */                                                                                  \
-    static void name(int64_t n, const void *from, bool add, void *to)                                               \
-    {                                                                                                                \
-        for (int64_t i = 0; i < n; i++) {                                                                            \
-            ((T *)to)[i] = add ? ((T *)to)[i] + ((const T *)from)[i] : ((const T *)from)[i];                         \
-        }                                                                                                            \
-    }                                                                                                                \
-    /* sums[i] += from[i step] of a column */                                                                        \
-    static void name##_column(int64_t n, const void *from, int64_t step, void *sums)                                 \
-    {                                                                                                                \
-        for (int64_t i = 0; i < n; i++) {                                                                            \
-            ((T *)sums)[i] += ((const T *)from)[i * step];                                                           \
-        }                                                                                                            \
+/* to[i] = [to[i] +] from[i] */
+#define ADD_UP(name, T)                                                         \
+    static void name(int64_t n, const void *from, bool add, void *to)           \
+    {                                                                           \
+        const T *x = from;                                                      \
+        T *y = to;                                                              \
+        for (int64_t i = 0; i < n; i++) {                                       \
+            y[i] = add ? y[i] + x[i] : x[i];                                    \
+        }                                                                       \
     }
 ADD_UP(add_up_f32, float)
 ADD_UP(add_up_f64, double)
 #undef ADD_UP
 
-/* Sums of A's columns l … l + depth, that pack_rows() has not made: in the same order. */
+static void add_up(size_t size, int64_t n, const void *from, bool add, void *to)
+{
+    (size == sizeof(float) ? add_up_f32 : add_up_f64)(n, from, add, to);
+}
+
+/* Adds up A's columns l … l + depth of few rows, which are not packed: in the order of packing. */
 static void sum_columns(const product *p, int64_t i, int64_t rows, int64_t l, int64_t depth, void *sums)
 {
-    for (int64_t q = 0; q < depth; q++) {
-        const char *from = p->a + (i * p->ars + (l + q) * p->acs) * (int64_t)p->size;
-        if (p->size == sizeof(float)) {
-            add_up_f32_column(rows, from, p->ars, sums);
-        } else {
-            add_up_f64_column(rows, from, p->ars, sums);
-        }
+    for (int64_t q = l; q < l + depth; q++) {
+        add_up(p->size, rows, p->a + (i + q * p->acs) * (int64_t)p->size, true, sums);
     }
 }
 
@@ -192,13 +186,13 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
                 memset(sums, 0, sizeof(sums));
             }
             if (packs) {
-                pack_rows(kernel, p, i, rows, l, depth, left, a, sums_up && p->ars == 1 ? sums : NULL);
-            }
-            if (sums_up && !(packs && p->ars == 1)) {
-                sum_columns(p, i, rows, l, depth, sums);
+                pack_rows(kernel, p, i, rows, l, depth, left, a, sums_up ? sums : NULL);
             }
             if (sums_up) {
-                (p->size == sizeof(float) ? add_up_f32 : add_up_f64)(rows, sums, l > 0 || p->add_sums, p->sums + i * (int64_t)p->size);
+                if (!packs) {
+                    sum_columns(p, i, rows, l, depth, sums);
+                }
+                add_up(p->size, rows, sums, l > 0 || p->add_sums, p->sums + i * (int64_t)p->size);
             }
             for (int64_t r = 0; !packs && r < rows; r++) {
                 a[r] = p->a + (size_t)((i + r) * p->ars + l * p->acs) * p->size;
