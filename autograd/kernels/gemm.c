@@ -211,6 +211,7 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
                     .c = c,
                     .c_offset = panel.start,
                     .accumulate = l > 0 || p->accumulate,
+                    .asks = !packs,
                     .bias = p->bias == NULL ? NULL : p->bias + (size_t)panel.start * p->size,
                 };
                 if (p->bcs != 1 || panel.n != panel.width || rows > 2 * kernel->rows) {

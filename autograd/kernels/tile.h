@@ -38,6 +38,7 @@ typedef struct k_tile {
     int64_t c_offset;
     const void *bias; /* NULL: none */
     bool accumulate;
+    bool asks; /* each register tile asks for the next one's rows of A, which nothing has read before */
     k_coming coming[2];
 } k_tile;
 

@@ -158,8 +158,10 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(rows)(const int nv, const k_tile *
         int64_t at = line - (coming == &t->coming[0] ? 0 : t->coming[0].lines);
         if (at < coming->lines) {
             TILE(block)(ROWS, nv, true, t, a, c, tail, coming->at + at * LINE, coming->step, NULL);
-        } else {
+        } else if (t->asks) {
             TILE(block)(ROWS, nv, false, t, a, c, tail, NULL, 0, a + ROWS);
+        } else {
+            TILE(block)(ROWS, nv, false, t, a, c, tail, NULL, 0, NULL);
         }
         line++;
         a += ROWS;
