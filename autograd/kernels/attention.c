@@ -85,7 +85,7 @@ void k_attention_forward(ag_dtype dtype, int threads, const k_attention *p, void
     ag_parallel(team(p, threads, pieces), pieces, forward_piece, &task);
 }
 
-/* A slice's blocks add to the same dk and dv, so one thread takes them all, in order. */
+/* A slice's blocks add to the same dk and dv, so one thread takes them all, from the last to the first. */
 static void back_slice(const void *task, int64_t i)
 {
     const struct pieces *t = task;

@@ -8,11 +8,12 @@ static AG_ALWAYS_INLINE T *NAME(at)(const k_matrix *m, int64_t slice, int64_t ro
     return (T *)m->data + m->offset[slice] + row * m->rs;
 }
 
-/* How many keys a block of queries sees at most. */
+/* How many keys a block of queries sees at most. With a mask all are looked at: where it hides all that a query would see, the NaN
+ * reaches every key. */
 static int64_t NAME(keys_of)(const k_attention *p, int64_t first, int64_t rows)
 {
     int64_t seen = first + rows + p->shift;
-    return p->causal && seen < p->s ? seen : p->s;
+    return p->causal && p->mask.data == NULL && seen < p->s ? seen : p->s;
 }
 
 /* How many of `keys` query i sees, and the same filled up to whole vectors, which is what is computed with. */
@@ -186,17 +187,20 @@ static void NAME(clear)(const k_matrix *m, int64_t slice, int64_t first, int64_t
     }
 }
 
-/* The last block of queries comes first: it sees all keys that any other sees, and writes their gradients; the others add to them. */
+/* Blocks of queries come from the last to the first: the last sees all keys that any other sees, and writes their gradients; the
+ * others add to them. */
 static void NAME(back_block)(const k_attention *p, int64_t slice, int64_t first, T *share)
 {
     int64_t rows = p->l - first < block_of(p) ? p->l - first : block_of(p), keys = NAME(keys_of)(p, first, rows);
-    T *dp = share + block_of(p) * p->s, beta = first + rows < p->l;
+    T *dp = share + block_of(p) * p->s;
+    const bool starts = first + rows == p->l;
+    const T beta = starts ? 0 : 1;
     const T *dy = NAME(at)(&p->dy, slice, first);
     NAME(shares)(p, slice, first, rows, keys, share);
-    if (beta == 0 && p->dv.data != NULL) {
+    if (starts && p->dv.data != NULL) {
         NAME(clear)(&p->dv, slice, keys, p->s, p->ev);
     }
-    if (beta == 0 && p->dk.data != NULL) {
+    if (starts && p->dk.data != NULL) {
         NAME(clear)(&p->dk, slice, keys, p->s, p->e);
     }
     if (p->dv.data != NULL) {

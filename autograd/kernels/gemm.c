@@ -32,7 +32,6 @@ enum {
     DEPTH = 128,  /* k at once, in float32: a packed panel of B lives in L1 */
     HEIGHT = 256, /* rows at once: packed, they live in L2 */
     TALL = 2048,  /* and unpacked */
-    LINE = 64,    /* bytes of a cache line */
     WIDEST = 64,  /* columns of a panel, at most */
     APART = 64,   /* bytes between strips of packed rows: a line */
     STRIPS = 128, /* of them at most, in HEIGHT rows */
@@ -150,11 +149,11 @@ static void foresee(const k_tile_kernel *kernel, const product *p, int64_t i, in
     bool last = j + 1 == j1;
     int64_t size = (int64_t)p->size, l_of_b = last ? l + most : l;
     if (p->ars == 1 && j == j0 && l + 2 * most <= p->k) {
-        coming[0] = (k_coming){ p->a + (i + (l + most) * p->acs) * size, p->acs * size, (rows * size + LINE - 1) / LINE };
+        coming[0] = (k_coming){ (uintptr_t)(p->a + (i + (l + most) * p->acs) * size), p->acs * size, (rows * size + K_LINE - 1) / K_LINE };
     }
     if (p->bcs == 1 && l_of_b + most <= p->k) {
         k_panel next = k_panel_of(kernel, p->n, panels, last ? j0 : j + 1);
-        coming[1] = (k_coming){ p->b + (l_of_b * p->brs + next.start) * size, p->brs * size, next.width * size / LINE };
+        coming[1] = (k_coming){ (uintptr_t)(p->b + (l_of_b * p->brs + next.start) * size), p->brs * size, next.width * size / K_LINE };
     }
 }
 
@@ -211,7 +210,7 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
                     .c = c,
                     .c_offset = panel.start,
                     .accumulate = l > 0 || p->accumulate,
-                    .asks = !packs,
+                    .asks = p->acs == 1,
                     .bias = p->bias == NULL ? NULL : p->bias + (size_t)panel.start * p->size,
                 };
                 if (p->bcs != 1 || panel.n != panel.width || rows > 2 * kernel->rows) {

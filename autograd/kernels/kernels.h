@@ -31,8 +31,8 @@ void k_gemm_bias_f64(int threads, int64_t m, int64_t n, int64_t k, const double 
                      int64_t brs, int64_t bcs, const double *bias, double *c, int64_t crs);
 void k_gemm_bias(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars, int64_t acs,
                  const void *b, int64_t brs, int64_t bcs, const void *bias, void *c, int64_t crs);
-/* C = [C +] A B with dense rows of C, and sums[i] = [sums[i] +] sum over l of A[i,l] in the pass that packs A. Only where A is
- * packed: where k_gemm_sums_fit(). */
+/* C = [C +] A B with dense rows of C, and sums[i] = [sums[i] +] sum over l of A[i,l] in the pass that packs A, whose columns are
+ * contiguous. Only where k_gemm_sums_fit(): elsewhere A is not packed. */
 bool k_gemm_sums_fit(ag_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t ars, int64_t acs);
 void k_gemm_sums(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars, int64_t acs,
                  const void *b, int64_t brs, int64_t bcs, bool accumulate, void *c, int64_t crs, bool add_sums, void *sums);

@@ -27,8 +27,6 @@
 
 /* Rows that are asked for before they are packed. */
 #define AG_TILE_AHEAD 8
-/* Bytes of a cache line. */
-#define LINE 64
 
 /* ---- AVX-512 --------------------------------------------------------------------------------- */
 

@@ -16,8 +16,12 @@
 
 /* Memory that will be read soon: `lines` cache lines from at + l step, l < k. Each register tile asks for one line of each, the
  * second's after the first's; where there are fewer tiles, the last lines are not asked for. */
+enum {
+    K_LINE = 64 /* bytes */
+};
+
 typedef struct k_coming {
-    const char *at;
+    uintptr_t at; /* a number: the last step leads behind the memory */
     int64_t step; /* bytes */
     int64_t lines;
 } k_coming;

@@ -11,10 +11,11 @@
  */
 
 /* Rows `mr` and vectors `nv` are constants in every call, so that the accumulators become
- * registers. */
+ * registers. On the way it asks for what is read soon: if `asks`, a line of each row from `coming` on,
+ * else for the rows `next` of A, a line at a time; NULL: for nothing. */
 TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv, const bool asks, const k_tile *t,
                                                      const T *const *a, T *const *c, int64_t tail,
-                                                     const char *coming, int64_t coming_step, const T *const *next)
+                                                     uintptr_t coming, int64_t coming_step, const T *const *next)
 {
     const T *row[ROWS];
     VECTOR sum[ROWS][VECTORS];
@@ -76,11 +77,11 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv,
     int64_t k = t->k;
     for (; k >= 2; k -= 2) {
         if (asks) {
-            __builtin_prefetch(coming, 0, 2);
-            __builtin_prefetch(coming + coming_step, 0, 2);
-            coming += 2 * coming_step;
+            __builtin_prefetch((const void *)coming, 0, 2);
+            __builtin_prefetch((const void *)(coming + (uintptr_t)coming_step), 0, 2);
+            coming += 2 * (uintptr_t)coming_step;
         }
-        if (next != NULL && k % (LINE / (int64_t)sizeof(T)) == 0) {
+        if (next != NULL && (t->k - k) % (K_LINE / (int64_t)sizeof(T)) == 0) {
             AG_UNROLL
             for (int i = 0; i < mr; i++) {
                 __builtin_prefetch(next[i] + t->a_offset + step[0], 0, 2);
@@ -157,11 +158,11 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(rows)(const int nv, const k_tile *
         const k_coming *coming = line < t->coming[0].lines ? &t->coming[0] : &t->coming[1];
         int64_t at = line - (coming == &t->coming[0] ? 0 : t->coming[0].lines);
         if (at < coming->lines) {
-            TILE(block)(ROWS, nv, true, t, a, c, tail, coming->at + at * LINE, coming->step, NULL);
+            TILE(block)(ROWS, nv, true, t, a, c, tail, coming->at + (uintptr_t)(at * K_LINE), coming->step, NULL);
         } else if (t->asks) {
-            TILE(block)(ROWS, nv, false, t, a, c, tail, NULL, 0, a + ROWS);
+            TILE(block)(ROWS, nv, false, t, a, c, tail, 0, 0, a + ROWS);
         } else {
-            TILE(block)(ROWS, nv, false, t, a, c, tail, NULL, 0, NULL);
+            TILE(block)(ROWS, nv, false, t, a, c, tail, 0, 0, NULL);
         }
         line++;
         a += ROWS;
@@ -173,31 +174,31 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(rows)(const int nv, const k_tile *
         switch (now) {
 #if ROWS >= 8
         case 8:
-            TILE(block)(8, nv, false, t, a, c, tail, NULL, 0, NULL);
+            TILE(block)(8, nv, false, t, a, c, tail, 0, 0, NULL);
             break;
         case 7:
-            TILE(block)(7, nv, false, t, a, c, tail, NULL, 0, NULL);
+            TILE(block)(7, nv, false, t, a, c, tail, 0, 0, NULL);
             break;
 #endif
 #if ROWS >= 6
         case 6:
-            TILE(block)(6, nv, false, t, a, c, tail, NULL, 0, NULL);
+            TILE(block)(6, nv, false, t, a, c, tail, 0, 0, NULL);
             break;
         case 5:
-            TILE(block)(5, nv, false, t, a, c, tail, NULL, 0, NULL);
+            TILE(block)(5, nv, false, t, a, c, tail, 0, 0, NULL);
             break;
 #endif
         case 4:
-            TILE(block)(4, nv, false, t, a, c, tail, NULL, 0, NULL);
+            TILE(block)(4, nv, false, t, a, c, tail, 0, 0, NULL);
             break;
         case 3:
-            TILE(block)(3, nv, false, t, a, c, tail, NULL, 0, NULL);
+            TILE(block)(3, nv, false, t, a, c, tail, 0, 0, NULL);
             break;
         case 2:
-            TILE(block)(2, nv, false, t, a, c, tail, NULL, 0, NULL);
+            TILE(block)(2, nv, false, t, a, c, tail, 0, 0, NULL);
             break;
         default:
-            TILE(block)(1, nv, false, t, a, c, tail, NULL, 0, NULL);
+            TILE(block)(1, nv, false, t, a, c, tail, 0, 0, NULL);
             break;
         }
         a += now;
@@ -283,7 +284,7 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(pack_rows)(int64_t rows, int64_t n
     int64_t vectors = n / LANES, tail = n % LANES, k = 0;
     for (; k + AG_TILE_AHEAD < rows; k++) {
         const T *coming = x + (k + AG_TILE_AHEAD) * ld;
-        for (int64_t at = 0; at < n; at += LINE / (int64_t)sizeof(T)) {
+        for (int64_t at = 0; at < n; at += K_LINE / (int64_t)sizeof(T)) {
             __builtin_prefetch(coming + at);
         }
         TILE(pack_row)(vectors, tail, x + k * ld, y + k * ldto, apart, sums);

@@ -57,7 +57,7 @@ static AG_ALWAYS_INLINE float k_exp_f32(float x)
     return p * k_float_of_bits((half + 127u) << 23) * k_float_of_bits((n - half + 127u) << 23);
 }
 
-/* The same of an x that is at most 0, and 0 where e^x is below 2^-125; -infinity gives 0. */
+/* The same of an x that is at most 0, and 0 below -86.6, a little before e^x leaves the normal numbers. */
 static AG_ALWAYS_INLINE float k_exp_falling_f32(float x)
 {
     uint32_t n;
@@ -110,13 +110,13 @@ static AG_ALWAYS_INLINE double k_sigmoid_f64(double x)
 static AG_ALWAYS_INLINE float k_tanh_f32(float x)
 {
     float a = fabsf(x), e = k_exp_falling_f32(-2.0f * a), q = x * x;
-    float large = copysignf((1.0f - e) / (1.0f + e), x);
+    float large = (1.0f - e) / (1.0f + e);
     float p = 2.18694885e-2f;
     p = p * q - 5.39682540e-2f;
     p = p * q + 1.33333333e-1f;
     p = p * q - 3.33333333e-1f;
-    float small = x + x * q * p;
-    return a < 0.25f ? small : large;
+    float small = a + a * q * p;
+    return copysignf(a < 0.25f ? small : large, x);
 }
 
 static AG_ALWAYS_INLINE double k_tanh_f64(double x)

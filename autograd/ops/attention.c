@@ -128,6 +128,7 @@ static int64_t slices_of(const ag_array *q)
 static k_matrix matrix_of(const ag_array *a, const ag_array *q, int64_t *offset)
 {
     if (a == NULL || a->numel == 0) {
+        memset(offset, 0, (size_t)slices_of(q) * sizeof(*offset));
         return (k_matrix){ .data = a == NULL ? NULL : a->data, .offset = offset };
     }
     int64_t stride[AG_MAX_DIMS], n = slices_of(q);
