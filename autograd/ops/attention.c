@@ -411,6 +411,12 @@ AG_SAMPLES(scaled_dot_product_attention)
     SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1), -1) @ v  # several blocks") {
         sample_result(s, attend(s, AG_SHAPE(67, 1), AG_SHAPE(3, 1), AG_SHAPE(3, 1), AG_NONE, false, 0, NULL));
     }
+    SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1) + torch.full((35, 37), -float('inf')).triu(2).to(q.dtype), -1) @ v  # three blocks") {
+        sample_result(s, attend(s, AG_SHAPE(35, 1), AG_SHAPE(37, 1), AG_SHAPE(37, 1), AG_NONE, true, 1, NULL));
+    }
+    SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1), -1) @ v  # no keys") {
+        sample_result(s, attend(s, AG_SHAPE(2, 3, 2), AG_SHAPE(2, 0, 2), AG_SHAPE(2, 0, 2), AG_NONE, false, 0, NULL));
+    }
     SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1), -1) @ v  # no queries") {
         sample_result(s, attend(s, AG_SHAPE(0, 2), AG_SHAPE(3, 2), AG_SHAPE(3, 2), AG_NONE, false, 0, NULL));
     }

@@ -734,6 +734,7 @@ START_TEST(functions_are_as_exact_as_they_say)
           "infinities and NaN");
     float odd = k_float_of_bits(0x7fc12345);
     CHECK(isnan(k_exp_falling_f32(odd)) && isnan(k_exp_falling_f32(-odd)) && isnan(k_tanh_f32(odd)), "NaN of any bits");
+    CHECK(signbit(k_tanh_f32(-0.0f)) && signbit(k_erf_f32(-0.0f)) && signbit(k_gelu_f32(-0.0f)), "-0 of what keeps the sign");
     CHECK(k_exp_falling_f32(-INFINITY) == 0 && k_exp_falling_f32(-87) == 0 && k_exp_falling_f32(-0.0f) == 1 &&
               k_exp_falling_f32(-86.6f) > 0x1p-126f,
           "the end of the range");
