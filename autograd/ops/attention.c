@@ -33,16 +33,22 @@ ag_attention_config ag_attention_defaults(void)
 
 /* ---- composed ----------------------------------------------------------------------------------------------------------- */
 
+/* -infinity is added where `seen` is 0, as in PyTorch: written in place of a score it would stop the NaN of a query that sees
+ * nothing on its way back to the keys. */
+static ag_tensor hide(ag_tensor scores, ag_tensor seen)
+{
+    ag_tensor bias = ag_zeros(ag_shape_of(seen), ag_dtype_of(scores));
+    return ag_add(scores, ag_masked_fill(bias, ag_logical_not(seen), -INFINITY));
+}
+
 static ag_tensor weights_of(ag_tensor q, ag_tensor k, ag_tensor mask, const struct attention_params *p)
 {
     ag_tensor scores = ag_matmul(ag_mul_scalar(q, p->scale), ag_transpose(k, -2, -1));
     if (!ag_is_none(mask)) {
-        bool bytes = ag_dtype_of(mask) == AG_UINT8;
-        scores = bytes ? ag_masked_fill(scores, ag_logical_not(mask), -INFINITY) : ag_add(scores, mask);
+        scores = ag_dtype_of(mask) == AG_UINT8 ? hide(scores, mask) : ag_add(scores, mask);
     }
     if (p->causal) {
-        ag_tensor seen = ag_tril(ag_ones(AG_SHAPE(ag_size(q, -2), ag_size(k, -2)), ag_dtype_of(q)), p->shift);
-        scores = ag_masked_fill(scores, ag_logical_not(seen), -INFINITY);
+        scores = hide(scores, ag_tril(ag_ones(AG_SHAPE(ag_size(q, -2), ag_size(k, -2)), ag_dtype_of(q)), p->shift));
     }
     return ag_softmax(scores, -1);
 }
@@ -413,6 +419,16 @@ AG_SAMPLES(scaled_dot_product_attention)
     }
     SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1) + torch.full((35, 37), -float('inf')).triu(2).to(q.dtype), -1) @ v  # three blocks") {
         sample_result(s, attend(s, AG_SHAPE(35, 1), AG_SHAPE(37, 1), AG_SHAPE(37, 1), AG_NONE, true, 1, NULL));
+    }
+    SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1) + torch.full((18, 18), -float('inf')).triu(1).to(q.dtype) + "
+           "torch.cat([torch.full((1, 18), -math.inf), torch.zeros(17, 18)]).to(q.dtype), -1) @ v  # a mask hides a query's key") {
+        uint8_t bytes[18 * 18];
+        for (int i = 0; i < 18 * 18; i++) {
+            bytes[i] = i >= 18;
+        }
+        ag_tensor m = ag_from(AG_SHAPE(18, 18), AG_UINT8, bytes);
+        sample_result(s, attend(s, AG_SHAPE(18, 1), AG_SHAPE(18, 1), AG_SHAPE(18, 1), m, true, 0, NULL));
+        sample_no_differences(s);
     }
     SAMPLE("F.softmax(0.5 * q @ k.transpose(-2, -1), -1) @ v  # no keys") {
         sample_result(s, attend(s, AG_SHAPE(2, 3, 2), AG_SHAPE(2, 0, 2), AG_SHAPE(2, 0, 2), AG_NONE, false, 0, NULL));
