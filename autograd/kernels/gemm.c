@@ -20,6 +20,7 @@
 #include <blis.h>
 
 #include "autograd/kernels/kernels.h"
+#include "autograd/kernels/loop.h"
 #include "autograd/parallel.h"
 #include "autograd/kernels/tile.h"
 
@@ -115,30 +116,19 @@ static bool packs_rows(const k_tile_kernel *kernel, const product *p, int64_t ro
     return p->acs != 1 && rows > 2 * kernel->rows && p->n > kernel->lanes;
 }
 
-/* to[i] = [to[i] +] from[i] */
-#define ADD_UP(name, T)                                                         \
-    static void name(int64_t n, const void *from, bool add, void *to)           \
-    {                                                                           \
-        const T *x = from;                                                      \
-        T *y = to;                                                              \
-        for (int64_t i = 0; i < n; i++) {                                       \
-            y[i] = add ? y[i] + x[i] : x[i];                                    \
-        }                                                                       \
-    }
-ADD_UP(add_up_f32, float)
-ADD_UP(add_up_f64, double)
-#undef ADD_UP
-
-static void add_up(size_t size, int64_t n, const void *from, bool add, void *to)
+/* to[i] += from[i] */
+static void add_up(size_t size, int64_t n, const void *from, void *to)
 {
-    (size == sizeof(float) ? add_up_f32 : add_up_f64)(n, from, add, to);
+    char *data[2] = { to, (char *)(uintptr_t)from };
+    const int64_t stride[2] = { (int64_t)size, (int64_t)size };
+    k_accumulate_loops[size == sizeof(float) ? AG_FLOAT32 : AG_FLOAT64](n, data, stride, NULL);
 }
 
 /* Adds up A's columns l … l + depth of few rows, which are not packed: in the order of packing. */
 static void sum_columns(const product *p, int64_t i, int64_t rows, int64_t l, int64_t depth, void *sums)
 {
     for (int64_t q = l; q < l + depth; q++) {
-        add_up(p->size, rows, p->a + (i + q * p->acs) * (int64_t)p->size, true, sums);
+        add_up(p->size, rows, p->a + (i + q * p->acs) * (int64_t)p->size, sums);
     }
 }
 
@@ -149,11 +139,13 @@ static void foresee(const k_tile_kernel *kernel, const product *p, int64_t i, in
     bool last = j + 1 == j1;
     int64_t size = (int64_t)p->size, l_of_b = last ? l + most : l;
     if (p->ars == 1 && j == j0 && l + 2 * most <= p->k) {
-        coming[0] = (k_coming){ (uintptr_t)(p->a + (i + (l + most) * p->acs) * size), p->acs * size, (rows * size + K_LINE - 1) / K_LINE };
+        coming[0] = (k_coming){ (uintptr_t)(p->a + (i + (l + most) * p->acs) * size), p->acs * size,
+                                (rows * size + K_LINE - 1) / K_LINE };
     }
     if (p->bcs == 1 && l_of_b + most <= p->k) {
         k_panel next = k_panel_of(kernel, p->n, panels, last ? j0 : j + 1);
-        coming[1] = (k_coming){ (uintptr_t)(p->b + (l_of_b * p->brs + next.start) * size), p->brs * size, next.width * size / K_LINE };
+        coming[1] = (k_coming){ (uintptr_t)(p->b + (l_of_b * p->brs + next.start) * size), p->brs * size,
+                                next.width * size / K_LINE };
     }
 }
 
@@ -191,7 +183,11 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
                 if (!packs) {
                     sum_columns(p, i, rows, l, depth, sums);
                 }
-                add_up(p->size, rows, sums, l > 0 || p->add_sums, p->sums + i * (int64_t)p->size);
+                char *to = p->sums + i * (int64_t)p->size;
+                if (l == 0 && !p->add_sums) {
+                    memset(to, 0, (size_t)rows * p->size);
+                }
+                add_up(p->size, rows, sums, to);
             }
             for (int64_t r = 0; !packs && r < rows; r++) {
                 a[r] = p->a + (size_t)((i + r) * p->ars + l * p->acs) * p->size;

@@ -14,12 +14,12 @@
 
 #include "../shape.h"
 
-/* Memory that will be read soon: `lines` cache lines from at + l step, l < k. Each register tile asks for one line of each, the
- * second's after the first's; where there are fewer tiles, the last lines are not asked for. */
 enum {
-    K_LINE = 64 /* bytes */
+    K_LINE = 64 /* bytes of a cache line */
 };
 
+/* Memory that will be read soon: `lines` cache lines from at + l step, l < k. Each register tile asks for one line of each, the
+ * second's after the first's; where there are fewer tiles, the last lines are not asked for. */
 typedef struct k_coming {
     uintptr_t at; /* a number: the last step leads behind the memory */
     int64_t step; /* bytes */
