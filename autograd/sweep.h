@@ -58,6 +58,8 @@ void ag_pending_drop(ag_value **slot);
 
 /* Adds g to what waits at the edge, and notes that its node is to be visited. */
 void ag_sweep_contribute(ag_sweep *s, struct ag_edge e, ag_value *g);
+/* Adds g to a leaf's gradient, or makes it that. */
+void ag_add_to_leaf(const ag_sweep *s, ag_value *leaf, const ag_value *g);
 /* Marks the nodes that lie between the chosen inputs and the output, from index first up to last. */
 void ag_sweep_mark_needed(ag_context *ctx, int64_t first, int64_t last);
 void ag_sweep_give_back(ag_node *node); /* what was made readable for the rule */

@@ -31,7 +31,7 @@ SECONDS = 120  # a program that takes longer hangs
 Fault = collections.namedtuple("Fault", "file function line kind start end new before after")
 
 # The sweep itself: what reduces broadcast operands, adds up, and hands over. Patterns and what takes their place.
-SWEEP = [
+CONTRIBUTE = [
     ("sum_to", "missing reduction", r"dims\.dim\[dims\.count\+\+\] = d;", ";"),
     ("sum_to", "missing reduction", r"d < extra \|\| \(", "("),
     ("sum_to", "missing reduction", r"d < extra \|\| \(.*\)\)", "d < extra)"),
@@ -60,8 +60,8 @@ SWEEP = [
     ("ag_sweep_add_at", "wrong place", r"stride\[d\] = step\[d\] \* target", "stride[d] = target"),
     ("ag_sweep_wants", "wants", r"s->accumulate \|\| \S+ \|\|", "s->accumulate ||"),
     ("ag_sweep_wants", "wants", r"(\S*)producer->needed\)", r"!\1producer->needed)"),
-    ("ag_sweep_mark_needed", "wants", r"ag_edge_is_target\(\S* \|\| ", ""),
 ]
+SWEEP = [("ag_sweep_mark_needed", "wants", r"ag_edge_is_target\(\S* \|\| ", "")]
 BACKWARD = [("cotangent", "factor", r"ag_ones_at\(", "ag_zeros_at(")]
 
 # A function instead of another.
@@ -389,7 +389,7 @@ def main():
     files = sorted("autograd/ops/" + f for f in os.listdir(os.path.join(options.root, "autograd/ops")) if f.endswith(".c"))
     faults = [fault for path in files for fault in faults_of_file(options.root, path)]
     missing = []
-    for path, patterns in ("autograd/sweep.c", SWEEP), ("autograd/backward.c", BACKWARD):
+    for path, patterns in ("autograd/contribute.c", CONTRIBUTE), ("autograd/sweep.c", SWEEP), ("autograd/backward.c", BACKWARD):
         more, unlike = faults_by_patterns(options.root, path, patterns)
         faults += more
         missing += unlike
