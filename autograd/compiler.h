@@ -33,6 +33,9 @@
 #define AG_UNUSED
 #define AG_NOINLINE
 #define AG_ALWAYS_INLINE inline
+/* Such a function does not run: forks are not watched, and threads not stopped at the end. */
+#define AG_CONSTRUCTOR AG_UNUSED
+#define AG_DESTRUCTOR AG_UNUSED
 #endif
 
 /* An unsigned integer of 128 bits, where there is one. */

@@ -166,7 +166,7 @@ static void work(void *argument)
     }
 }
 
-/* In the child of a fork only the thread that forked is left. */
+/* In the child of a fork only the thread that forked is left, wherever in a task another was. */
 static void forget_workers(void)
 {
     for (int i = 1; i <= crew.workers; i++) {
@@ -178,13 +178,18 @@ static void forget_workers(void)
     atomic_store(&crew.taken, false);
 }
 
+/* Before the first task: a fork may happen while another thread begins it. */
+AG_CONSTRUCTOR static void watch_forks(void)
+{
+    crew.no_more = !platform_in_forked_child(forget_workers);
+}
+
 /* Starts what is missing; returns how large the team can be. */
 static int team_of(int wanted)
 {
     if (crew.processors == 0) {
         crew.processors = platform_processors();
         crew.all_processors = platform_processors_of_machine();
-        crew.no_more = !platform_in_forked_child(forget_workers);
     }
     while (crew.workers + 1 < wanted && !crew.no_more) {
         struct member *next = &crew.member[crew.workers + 1];

@@ -86,6 +86,12 @@ void platform_unlock(void)
     pthread_mutex_unlock(&lock);
 }
 
+/* A fork waits until no other thread has the lock: in the child nobody would give it back. */
+AG_CONSTRUCTOR static void lock_around_forks(void)
+{
+    (void)pthread_atfork(platform_lock, platform_unlock, platform_unlock);
+}
+
 /* ---- threads ---------------------------------------------------------------------------------------------------------- */
 
 /* The share of time in one folder's cpu.max, "quota period" or "max period", in processors and rounded up; 0: no limit. */
@@ -224,6 +230,21 @@ void platform_wake(atomic_uint *word)
 #else
 static pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+static void lock_waiting(void)
+{
+    pthread_mutex_lock(&wait_lock);
+}
+
+static void unlock_waiting(void)
+{
+    pthread_mutex_unlock(&wait_lock);
+}
+
+AG_CONSTRUCTOR static void lock_waiting_around_forks(void)
+{
+    (void)pthread_atfork(lock_waiting, unlock_waiting, unlock_waiting);
+}
 
 void platform_wait(atomic_uint *word, unsigned value)
 {

@@ -230,6 +230,65 @@ START_TEST(a_fork_in_the_middle_of_anothers_task_is_fine)
 END_TEST
 #endif
 
+#ifndef __SANITIZE_THREAD__
+static int delay;
+
+/* A process whose very first task is begun by another thread at about the time of the fork. */
+static void fork_beside_the_first_task(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, tasks_without_end, NULL);
+    for (volatile int k = 0; k < delay; k++) {
+    }
+    int status = status_of(use_after_fork);
+    atomic_store(&enough, true);
+    pthread_join(thread, NULL);
+    _exit(status);
+}
+
+START_TEST(a_fork_beside_the_first_task_is_fine)
+{
+    for (int round = 0; round < 60; round++) {
+        delay = 1500 * round;
+        ck_assert_int_eq(status_of(fork_beside_the_first_task), 7);
+    }
+}
+END_TEST
+
+static atomic_bool locked;
+
+static void *hold_the_lock(void *argument)
+{
+    (void)argument;
+    platform_lock();
+    atomic_store(&locked, true);
+    usleep(50000);
+    platform_unlock();
+    return NULL;
+}
+
+static void lock_after_fork(void)
+{
+    platform_lock();
+    platform_unlock();
+    _exit(7);
+}
+
+START_TEST(a_fork_waits_for_the_shared_tables)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, hold_the_lock, NULL);
+    while (!atomic_load(&locked)) {
+        platform_yield();
+    }
+    ck_assert_int_eq(status_of(lock_after_fork), 7);
+    pthread_join(thread, NULL);
+    platform_lock(); /* the parent has it no more */
+    platform_unlock();
+}
+END_TEST
+#endif
+
 static void end_while_another_works(void)
 {
     pthread_t thread;
@@ -343,6 +402,8 @@ int main(void)
 #ifndef __SANITIZE_THREAD__
     tcase_add_test(tests, a_forked_child_has_threads_of_its_own);
     tcase_add_test(tests, a_fork_in_the_middle_of_anothers_task_is_fine);
+    tcase_add_test(tests, a_fork_beside_the_first_task_is_fine);
+    tcase_add_test(tests, a_fork_waits_for_the_shared_tables);
 #endif
     tcase_add_test(tests, a_process_may_end_at_any_time);
     tcase_add_test(tests, signals_are_not_handed_to_workers);
