@@ -732,6 +732,9 @@ START_TEST(functions_are_as_exact_as_they_say)
     CHECK(area < 3e-6 && gelu < 3e-6 && slope < 5e-7, "relative: area %g, gelu %g; absolute: slope of gelu %g", area, gelu, slope);
     CHECK(k_erf_f32(INFINITY) == 1 && k_erf_f32(-INFINITY) == -1 && isnan(k_erf_f32(NAN)) && isnan(k_gelu_f32(NAN)),
           "infinities and NaN");
+    CHECK(k_gelu_f32(INFINITY) == INFINITY && k_gelu_slope_f32(1e37f) == 1 && k_gelu_slope_f32(-1e37f) == 0 && k_gelu_f32(-13) == 0 &&
+              k_gelu_f32(-12.9f) < 0,
+          "gelu far out");
     float odd = k_float_of_bits(0x7fc12345);
     CHECK(isnan(k_exp_falling_f32(odd)) && isnan(k_exp_falling_f32(-odd)) && isnan(k_tanh_f32(odd)), "NaN of any bits");
     CHECK(signbit(k_tanh_f32(-0.0f)) && signbit(k_erf_f32(-0.0f)) && signbit(k_gelu_f32(-0.0f)), "-0 of what keeps the sign");
