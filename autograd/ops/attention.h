@@ -28,7 +28,7 @@ AG_API ag_tensor ag_scaled_dot_product_attention_at(ag_place where, ag_tensor q,
                                                     ag_attention_config config, ag_tensor *weights);
 #define ag_scaled_dot_product_attention(...) ag_scaled_dot_product_attention_at(AG_HERE, __VA_ARGS__)
 
-/* Attention of a sequence to itself, query, key and value in one tensor: y = w v,  w = softmax(scale q k^T + mask), for each head.
+/* Attention of a sequence to itself, query, key and value in one tensor. y = w v,  w = softmax(scale q k^T + mask), for each head.
  * qkv (batch,steps,3*heads*head): all of query, then key, then value, each with its heads side by side. y (batch,steps,heads*head).
  * mask, as above, broadcasts to (batch,heads,steps,steps); scale's default is 1 / sqrt(head).
  * Equal to ag_scaled_dot_product_attention() of the three parts, with the heads merged; but the gradients of the parts are written

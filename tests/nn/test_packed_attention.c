@@ -352,7 +352,7 @@ START_TEST(a_layer_gives_the_same_with_weights_and_without)
         ck_assert_int_eq(nodes, 3 + (kind == 4 || !first ? 2 : 0));
         ck_assert_int_gt(more, nodes + 8);
         for (int k = 0; k < 2 + (bias ? 4 : 2); k++) {
-            char what[32];
+            char what[64];
             snprintf(what, sizeof(what), "case %d, result %d", i, k);
             assert_same(what, one[k], other[k], tolerance_of(dtype));
         }
