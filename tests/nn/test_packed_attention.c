@@ -4,7 +4,7 @@
  */
 #include "tests/nn/common.h"
 
-enum { BATCH = 2, STEPS = 150, HEADS = 3, HEAD = 8, WIDTH = HEADS * HEAD };
+enum { BATCH = 2, STEPS = 130, HEADS = 3, HEAD = 8, WIDTH = HEADS * HEAD };
 
 static void assert_same(const char *what, ag_tensor a, ag_tensor b, double tolerance)
 {
