@@ -1,6 +1,6 @@
 /*
- * Multi-head attention and its cache. Inside, everything is (batch,steps,…), then (batch,heads,steps,head): both are views, so only
- * the products move numbers.
+ * Multi-head attention and its cache. Inside, everything is (batch,steps,…). A sequence that attends to itself stays so, its query,
+ * key and value in one tensor; else these are (batch,heads,steps,head). All of it is views, so only the products move numbers.
  */
 #include <math.h>
 #include <stdio.h>
@@ -227,9 +227,9 @@ static bool mask_good(ag_place where, const char *function, const char *name, ag
     return fits;
 }
 
-static bool mask_type_good(ag_place where, const char *function, const char *name, ag_tensor mask, ag_tensor q)
+static bool mask_type_good(ag_place where, const char *function, const char *name, ag_tensor mask, ag_dtype other)
 {
-    ag_dtype dtype = ag_dtype_of(mask), other = ag_dtype_of(q);
+    ag_dtype dtype = ag_dtype_of(mask);
     if (ag_error_code() == AG_OK && dtype != AG_UINT8 && dtype != other) {
         ag_error_raise(where, AG_ERROR_DTYPE, "%s: %s is %s, it must be uint8 or %s", function, name, ag_dtype_name(dtype),
                        ag_dtype_name(other));
@@ -237,11 +237,11 @@ static bool mask_type_good(ag_place where, const char *function, const char *nam
     return ag_error_code() == AG_OK;
 }
 
-/* Both masks as one for ag_scaled_dot_product_attention(), for scores (n,h,l,s); false after raising. */
-static bool join_masks(ag_place where, const char *function, const nn_attention_options *o, ag_tensor q, int64_t s, bool alone,
-                       ag_tensor *joined)
+/* Both masks as one, for scores (n,h,l,s); false after raising. */
+static bool join_masks(ag_place where, const char *function, const nn_attention_options *o, ag_shape scores, ag_dtype dtype,
+                       bool alone, ag_tensor *joined)
 {
-    const int64_t n = ag_size(q, 0), h = ag_size(q, 1), l = ag_size(q, 2);
+    const int64_t n = scores.size[0], h = scores.size[1], l = scores.size[2], s = scores.size[3];
     ag_tensor mask = o->mask, padding = o->key_padding;
     char needed[160];
     if (!ag_is_none(mask)) {
@@ -250,7 +250,7 @@ static bool join_masks(ag_place where, const char *function, const nn_attention_
                  (long long)l, (long long)s);
         bool two = ag_shape_equal(shape, AG_SHAPE(l, s)), three = ag_shape_equal(shape, AG_SHAPE(n * h, l, s));
         if (!mask_good(where, function, "the mask", mask, two || three, needed) ||
-            !mask_type_good(where, function, "the mask", mask, q)) {
+            !mask_type_good(where, function, "the mask", mask, dtype)) {
             return false;
         }
         mask = three && !two ? ag_reshape(mask, AG_SHAPE(n, h, l, s)) : mask;
@@ -264,12 +264,11 @@ static bool join_masks(ag_place where, const char *function, const nn_attention_
         }
         bool fits = alone ? ag_shape_equal(shape, AG_SHAPE(s)) : ag_shape_equal(shape, AG_SHAPE(n, s));
         if (!mask_good(where, function, "key_padding", padding, fits, needed) ||
-            !mask_type_good(where, function, "key_padding", padding, q)) {
+            !mask_type_good(where, function, "key_padding", padding, dtype)) {
             return false;
         }
         padding = ag_reshape(padding, AG_SHAPE(n, 1, 1, s));
     }
-    ag_dtype dtype = ag_dtype_of(q);
     if (ag_is_none(mask) && ag_is_none(padding)) {
         *joined = AG_NONE;
     } else if (ag_is_none(mask) || ag_is_none(padding)) {
@@ -324,6 +323,22 @@ static bool inputs_fit(ag_place where, const char *function, const struct nn_att
     return fits && !empty;
 }
 
+/* The heads of (batch,heads,steps,head) side by side again; the weights, if they are asked for. */
+static ag_tensor attend(const nn_attention_options *o, ag_tensor q, ag_tensor k, ag_tensor v, ag_tensor mask,
+                        ag_attention_config config, bool alone)
+{
+    ag_tensor weights, y = ag_scaled_dot_product_attention(q, k, v, mask, config, o->weights != NULL ? &weights : NULL);
+    if (ag_error_code() != AG_OK) {
+        return AG_NIL;
+    }
+    if (o->weights != NULL) {
+        weights = o->weights_by_head ? weights : ag_mean_dims(weights, AG_DIMS(1), false);
+        *o->weights = alone ? ag_squeeze(weights, 0) : weights;
+    }
+    const ag_shape s = ag_shape_of(y);
+    return ag_reshape(ag_transpose(y, 1, 2), AG_SHAPE(s.size[0], s.size[2], s.size[1] * s.size[3]));
+}
+
 ag_tensor nn_attention_apply(ag_place where, const char *function, nn_module *m, ag_tensor query, ag_tensor value, ag_tensor key,
                              const nn_attention_options *options)
 {
@@ -337,29 +352,26 @@ ag_tensor nn_attention_apply(ag_place where, const char *function, nn_module *m,
     bool alone = ag_ndim(query) == 2, self_attention = query.id == value.id && key.id == value.id;
     ag_tensor x = batched(self, query, alone), from = self_attention ? x : batched(self, value, alone);
     ag_tensor other = key.id == value.id ? from : batched(self, key, alone), q, k, v, mask;
-    project_all(self, x, from, other, &q, &k, &v);
     ag_attention_config c = ag_attention_defaults();
     c.causal = o->causal;
     c.causal_shift = o->cache != NULL ? o->cache->length : 0;
-    /* The cache comes last: a mistake leaves it as it was. */
-    if (ag_error_code() != AG_OK || !join_masks(where, function, o, q, c.causal_shift + ag_size(k, 2), alone, &mask) ||
-        (o->cache != NULL && !cache_append(where, function, o->cache, &k, &v))) {
-        return AG_NIL;
-    }
     if (m->training && self->config.dropout > 0) {
         c.dropout = self->config.dropout;
         c.rng = &self->rng;
     }
-    ag_tensor weights, y = ag_scaled_dot_product_attention(q, k, v, mask, c, o->weights != NULL ? &weights : NULL);
-    if (ag_error_code() != AG_OK) {
+    const bool packed = self_attention && one_weight(&self->config) && o->cache == NULL && o->weights == NULL && c.dropout == 0;
+    if (packed) {
+        q = project(self, x, 0, 3); /* and k and v */
+    } else {
+        project_all(self, x, from, other, &q, &k, &v);
+    }
+    const ag_shape scores = AG_SHAPE(ag_size(x, 0), self->config.heads, ag_size(x, 1), c.causal_shift + ag_size(from, 1));
+    /* The cache comes last: a mistake leaves it as it was. */
+    if (ag_error_code() != AG_OK || !join_masks(where, function, o, scores, ag_dtype_of(q), alone, &mask) ||
+        (o->cache != NULL && !cache_append(where, function, o->cache, &k, &v))) {
         return AG_NIL;
     }
-    if (o->weights != NULL) {
-        weights = o->weights_by_head ? weights : ag_mean_dims(weights, AG_DIMS(1), false);
-        *o->weights = alone ? ag_squeeze(weights, 0) : weights;
-    }
-    ag_shape s = ag_shape_of(x);
-    y = ag_reshape(ag_transpose(y, 1, 2), AG_SHAPE(s.size[0], s.size[1], self->config.embed));
+    ag_tensor y = packed ? ag_packed_attention(q, self->config.heads, mask, c) : attend(o, q, k, v, mask, c, alone);
     y = ag_linear(y, self->out_weight, self->config.bias ? self->out_bias : AG_NONE);
     return alone ? ag_squeeze(y, 0) : self->config.batch_first ? y : ag_transpose(y, 0, 1);
 }

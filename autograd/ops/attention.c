@@ -8,21 +8,21 @@
 #include "attention.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../internal.h"
 #include "../kernels/attention.h"
 #include "../kernels/kernels.h"
 #include "../samples.h"
+#include "attention_parts.h"
 #include "common.h"
 #include "ops.h"
 
 enum { Q, K, V, MASK, DY };
 
 struct attention_params {
-    double scale;
-    bool causal;
-    int64_t shift;
+    struct ops_attention attention;
     bool wants[3]; /* for attention_input: dq, dk, dv */
 };
 
@@ -41,7 +41,7 @@ static ag_tensor hide(ag_tensor scores, ag_tensor seen)
     return ag_add(scores, ag_masked_fill(bias, ag_logical_not(seen), -INFINITY));
 }
 
-static ag_tensor weights_of(ag_tensor q, ag_tensor k, ag_tensor mask, const struct attention_params *p)
+ag_tensor ops_attention_weights(ag_tensor q, ag_tensor k, ag_tensor mask, const struct ops_attention *p)
 {
     ag_tensor scores = ag_matmul(ag_mul_scalar(q, p->scale), ag_transpose(k, -2, -1));
     if (!ag_is_none(mask)) {
@@ -73,25 +73,37 @@ static ag_shape with_last(const ag_array *a, int64_t rows, int64_t columns)
     return s;
 }
 
-static bool mask_shape(ag_call *call, const ag_array *q, const ag_array *k)
+ag_error ops_attention_mask_error(const struct ops_kind *mask, const struct ops_kind *scores, char *text)
+{
+    char tm[AG_SHAPE_TEXT], ts[AG_SHAPE_TEXT];
+    if (mask->dtype != AG_UINT8 && mask->dtype != scores->dtype) {
+        snprintf(text, OPS_ATTENTION_TEXT, "the mask is %s, it must be uint8 or %s", ag_dtype_name(mask->dtype),
+                 ag_dtype_name(scores->dtype));
+        return AG_ERROR_DTYPE;
+    }
+    int before = scores->shape.ndim - mask->shape.ndim;
+    bool fits = before >= 0;
+    for (int d = 0; fits && d < mask->shape.ndim; d++) {
+        fits = mask->shape.size[d] == 1 || mask->shape.size[d] == scores->shape.size[before + d];
+    }
+    if (!fits) {
+        snprintf(text, OPS_ATTENTION_TEXT, "the mask %s does not broadcast to the scores %s",
+                 ag_shape_format(mask->shape, tm, sizeof(tm)), ag_shape_format(scores->shape, ts, sizeof(ts)));
+    }
+    return fits ? AG_OK : AG_ERROR_SHAPE;
+}
+
+static bool mask_fits(ag_call *call, const ag_array *q, const ag_array *k)
 {
     const ag_array *mask = ag_call_input(call, MASK);
-    char tm[AG_SHAPE_TEXT], ts[AG_SHAPE_TEXT];
+    char text[OPS_ATTENTION_TEXT];
     if (mask == NULL) {
         return true;
     }
-    if (mask->dtype != AG_UINT8 && mask->dtype != q->dtype) {
-        return ag_call_fail(call, AG_ERROR_DTYPE, "the mask is %s, it must be uint8 or %s", ag_dtype_name(mask->dtype),
-                            ag_dtype_name(q->dtype));
-    }
-    ag_shape scores = with_last(q, q->size[q->ndim - 2], k->size[k->ndim - 2]);
-    int before = scores.ndim - mask->ndim;
-    bool fits = before >= 0;
-    for (int d = 0; fits && d < mask->ndim; d++) {
-        fits = mask->size[d] == 1 || mask->size[d] == scores.size[before + d];
-    }
-    return fits || ag_call_fail(call, AG_ERROR_SHAPE, "the mask %s does not broadcast to the scores %s", ops_text(mask, tm),
-                                ag_shape_format(scores, ts, sizeof(ts)));
+    const struct ops_kind kind = { mask->dtype, ops_shape(mask) };
+    const struct ops_kind scores = { q->dtype, with_last(q, q->size[q->ndim - 2], k->size[k->ndim - 2]) };
+    ag_error error = ops_attention_mask_error(&kind, &scores, text);
+    return error == AG_OK || ag_call_fail(call, error, "%s", text);
 }
 
 static bool inputs_fit(ag_call *call)
@@ -107,7 +119,7 @@ static bool inputs_fit(ag_call *call)
         return ag_call_fail(call, AG_ERROR_SHAPE, "query %s, key %s and value %s are not (…,l,e), (…,s,e) and (…,s,ev)",
                             ops_text(q, tq), ops_text(k, tk), ops_text(v, tv));
     }
-    return mask_shape(call, q, k);
+    return mask_fits(call, q, k);
 }
 
 static bool attention_shape(ag_call *call)
@@ -153,12 +165,10 @@ static k_matrix matrix_of(const ag_array *a, const ag_array *q, int64_t *offset)
     return (k_matrix){ .data = a->data, .offset = offset, .rs = stride[q->ndim - 2], .cs = stride[q->ndim - 1] };
 }
 
-/* The inputs of the call; `offset` has room for nine numbers a slice. */
-static k_attention problem_of(ag_call *call, int64_t *offset)
+/* The offsets go to `offset`, which has room for nine numbers a slice. */
+static k_attention problem_of(const struct ops_attention *p, const ag_array *const *in, int64_t *offset)
 {
-    const struct attention_params *p = ag_call_params(call);
-    const ag_array *q = ag_call_input(call, Q), *k = ag_call_input(call, K), *v = ag_call_input(call, V);
-    const ag_array *mask = ag_call_input(call, MASK);
+    const ag_array *q = in[Q], *k = in[K], *v = in[V], *mask = in[MASK];
     int64_t n = slices_of(q);
     return (k_attention){
         .slices = n,
@@ -177,26 +187,65 @@ static k_attention problem_of(ag_call *call, int64_t *offset)
     };
 }
 
-static int64_t *offsets_for(ag_call *call)
+static int64_t *offsets_for(ag_call *call, const ag_array *q)
 {
-    return ag_call_work(call, (size_t)(9 * slices_of(ag_call_input(call, Q)) + 1) * sizeof(int64_t));
+    return ag_call_work(call, (size_t)(9 * slices_of(q) + 1) * sizeof(int64_t));
 }
 
-static bool attention_forward(ag_call *call)
+bool ops_attention_forward(ag_call *call, const struct ops_attention *p, const ag_array *const *in, const ag_array *y)
 {
-    const ag_array *q = ag_call_input(call, Q), *y = ag_call_result(call, 0);
+    const ag_array *q = in[Q];
     int threads = ag_call_threads(call);
-    int64_t *offset = offsets_for(call);
+    int64_t *offset = offsets_for(call, q);
     if (offset == NULL) {
         return false;
     }
-    k_attention problem = problem_of(call, offset);
+    k_attention problem = problem_of(p, in, offset);
     problem.y = matrix_of(y, q, offset + 4 * problem.slices);
     void *work = ag_call_work(call, k_attention_bytes(q->dtype, threads, &problem, false));
     if (work != NULL) {
         k_attention_forward(q->dtype, threads, &problem, work);
     }
     return work != NULL;
+}
+
+bool ops_attention_back(ag_call *call, const struct ops_attention *p, const ag_array *const *in, const ag_array *dy,
+                        const ag_array *const *gradients)
+{
+    const ag_array *q = in[Q];
+    int threads = ag_call_threads(call);
+    int64_t *offset = offsets_for(call, q);
+    if (offset == NULL) {
+        return false;
+    }
+    k_attention problem = problem_of(p, in, offset);
+    k_matrix *const matrices[] = { &problem.dq, &problem.dk, &problem.dv };
+    problem.dy = matrix_of(dy, q, offset + 5 * problem.slices);
+    for (int i = 0; i < 3; i++) {
+        if (gradients[i] != NULL && gradients[i]->numel > 0) {
+            *matrices[i] = matrix_of(gradients[i], q, offset + (6 + i) * problem.slices);
+        }
+    }
+    void *work = ag_call_work(call, k_attention_bytes(q->dtype, threads, &problem, true));
+    if (work != NULL) {
+        k_attention_back(q->dtype, threads, &problem, work);
+    }
+    return work != NULL;
+}
+
+static void inputs_of(ag_call *call, const ag_array **in)
+{
+    for (int i = 0; i < OPS_ATTENTION_INPUTS; i++) {
+        in[i] = ag_call_input(call, i);
+    }
+}
+
+static bool attention_forward(ag_call *call)
+{
+    const struct attention_params *p = ag_call_params(call);
+    const ag_array *in[OPS_ATTENTION_INPUTS];
+    inputs_of(call, in);
+    return ops_attention_forward(call, &p->attention, in, ag_call_result(call, 0));
 }
 
 /* ---- backward ----------------------------------------------------------------------------------------------------------- */
@@ -212,7 +261,7 @@ static void attention_backward(ag_sweep *s)
     const struct attention_params *p = ag_sweep_params(s);
     ag_tensor q = ag_sweep_input(s, Q), k = ag_sweep_input(s, K), v = ag_sweep_input(s, V), dy = ag_sweep_grad(s, 0);
     int64_t mark = ag_context_get()->nodes;
-    ag_tensor y = ag_matmul(weights_of(q, k, ag_sweep_input(s, MASK), p), v);
+    ag_tensor y = ag_matmul(ops_attention_weights(q, k, ag_sweep_input(s, MASK), &p->attention), v);
     if (ag_error_code() == AG_OK) {
         ag_sweep_through(s, y, dy, mark);
     }
@@ -263,29 +312,16 @@ static bool attention_input_shape(ag_call *call)
 static bool attention_input_forward(ag_call *call)
 {
     const struct attention_params *p = ag_call_params(call);
-    const ag_array *q = ag_call_input(call, Q);
-    int threads = ag_call_threads(call);
-    int64_t *offset = offsets_for(call);
-    if (offset == NULL) {
-        return false;
-    }
-    k_attention problem = problem_of(call, offset);
-    k_matrix *const gradients[] = { &problem.dq, &problem.dk, &problem.dv };
-    problem.dy = matrix_of(ag_call_input(call, DY), q, offset + 5 * problem.slices);
+    const ag_array *in[OPS_ATTENTION_INPUTS], *gradients[3];
+    inputs_of(call, in);
     for (int i = 0; i < 3; i++) {
         const ag_array *a = ag_call_result(call, i);
-        if (p->wants[i] && a->numel > 0) {
-            *gradients[i] = matrix_of(a, q, offset + (6 + i) * problem.slices);
-            if (q->numel == 0) { /* no queries, or none of any width */
-                memset(a->data, 0, (size_t)a->numel * ag_dtype_size(a->dtype));
-            }
+        gradients[i] = p->wants[i] ? a : NULL;
+        if (a->numel > 0 && in[Q]->numel == 0) { /* no queries, or none of any width */
+            memset(a->data, 0, (size_t)a->numel * ag_dtype_size(a->dtype));
         }
     }
-    void *work = ag_call_work(call, k_attention_bytes(q->dtype, threads, &problem, true));
-    if (work != NULL) {
-        k_attention_back(q->dtype, threads, &problem, work);
-    }
-    return work != NULL;
+    return ops_attention_back(call, &p->attention, in, ag_call_input(call, DY), gradients);
 }
 
 AG_OP(attention_input) {
@@ -321,9 +357,8 @@ static void attention_input(ag_sweep *s)
 
 /* ---- the function ------------------------------------------------------------------------------------------------------- */
 
-static bool config_good(ag_place where, const ag_attention_config *c)
+bool ops_attention_config_good(ag_place where, const char *name, const ag_attention_config *c)
 {
-    const char *name = "ag_scaled_dot_product_attention";
     if (c->made_by_defaults != OPS_MADE_BY_DEFAULTS) {
         ag_error_raise(where, AG_ERROR_VALUE, "%s: the config was not made by ag_attention_defaults()", name);
     } else if (c->causal_shift < 0) {
@@ -339,6 +374,15 @@ static bool config_good(ag_place where, const ag_attention_config *c)
     return ag_error_code() == AG_OK;
 }
 
+struct ops_attention ops_attention_of(const ag_attention_config *c, int64_t e)
+{
+    return (struct ops_attention){
+        .scale = isnan(c->scale) ? 1 / sqrt((double)(e > 0 ? e : 1)) : c->scale,
+        .causal = c->causal,
+        .shift = c->causal_shift < INT32_MAX ? c->causal_shift : INT32_MAX,
+    };
+}
+
 ag_tensor ag_scaled_dot_product_attention_at(ag_place where, ag_tensor q, ag_tensor k, ag_tensor v, ag_tensor mask,
                                              ag_attention_config config, ag_tensor *weights)
 {
@@ -346,23 +390,19 @@ ag_tensor ag_scaled_dot_product_attention_at(ag_place where, ag_tensor q, ag_ten
     if (weights != NULL) {
         *weights = AG_NIL;
     }
-    if (ag_error_code() != AG_OK || !config_good(where, &config)) {
+    if (ag_error_code() != AG_OK || !ops_attention_config_good(where, "ag_scaled_dot_product_attention", &config)) {
         return AG_NIL;
     }
     ag_place before = ag_caller_set(where);
     ag_shape shape = ag_is_alive(q) ? ag_shape_of(q) : AG_SHAPE_SCALAR;
     int64_t e = shape.ndim > 0 ? shape.size[shape.ndim - 1] : 1;
-    struct attention_params p = {
-        .scale = isnan(config.scale) ? 1 / sqrt((double)(e > 0 ? e : 1)) : config.scale,
-        .causal = config.causal,
-        .shift = config.causal_shift < INT32_MAX ? config.causal_shift : INT32_MAX,
-    };
+    struct attention_params p = { .attention = ops_attention_of(&config, e) };
     bool whole = weights != NULL || config.dropout > 0 || (ag_is_alive(mask) && ag_requires_grad(mask));
     if (!whole) {
         ag_apply(where, &op_scaled_dot_product_attention, 4, in, &p, out);
     } else {
         ag_frame frame = ag_frame_begin();
-        ag_tensor w = weights_of(q, k, mask, &p);
+        ag_tensor w = ops_attention_weights(q, k, mask, &p.attention);
         if (config.dropout > 0) {
             w = ag_dropout(w, config.dropout, config.rng);
         }
@@ -484,7 +524,7 @@ AG_SAMPLES_OF_FUNCTION(attention_weights)
 
 static void attention_input_sample(ag_samples *s, int64_t rows)
 {
-    struct attention_params p = { .scale = 1, .wants = { true, true, true } };
+    struct attention_params p = { .attention.scale = 1, .wants = { true, true, true } };
     ag_tensor in[] = { sample_constant(s, "q", AG_SHAPE(3, 2), -2, 2), sample_constant(s, "k", AG_SHAPE(4, 2), -2, 2),
                        sample_constant(s, "v", AG_SHAPE(4, 3), -2, 2), AG_NONE,
                        sample_constant(s, "g", AG_SHAPE(rows, 3), -2, 2) };

@@ -1,5 +1,5 @@
 /*
- * Scaled dot-product attention.
+ * Scaled dot-product attention, of three tensors or of one that holds them.
  */
 #ifndef WENGERT_AUTOGRAD_OPS_ATTENTION_H
 #define WENGERT_AUTOGRAD_OPS_ATTENTION_H
@@ -27,6 +27,15 @@ AG_API ag_attention_config ag_attention_defaults(void);
 AG_API ag_tensor ag_scaled_dot_product_attention_at(ag_place where, ag_tensor q, ag_tensor k, ag_tensor v, ag_tensor mask,
                                                     ag_attention_config config, ag_tensor *weights);
 #define ag_scaled_dot_product_attention(...) ag_scaled_dot_product_attention_at(AG_HERE, __VA_ARGS__)
+
+/* Attention of a sequence to itself, query, key and value in one tensor. y = w v,  w = softmax(scale q k^T + mask), for each head.
+ * qkv (batch,steps,3*heads*head): all of query, then key, then value, each with its heads side by side. y (batch,steps,heads*head).
+ * mask, as above, broadcasts to (batch,heads,steps,steps); scale's default is 1 / sqrt(head).
+ * Equal to ag_scaled_dot_product_attention() of the three parts, with the heads merged; but the gradients of the parts are written
+ * where they belong in one tensor, in place of being added up there. All scores are held with dropout, with a mask that needs a
+ * gradient, and in a recorded backward. Dao 2023 (FlashAttention-2), whose interface has this form. */
+AG_API ag_tensor ag_packed_attention_at(ag_place where, ag_tensor qkv, int64_t heads, ag_tensor mask, ag_attention_config config);
+#define ag_packed_attention(...) ag_packed_attention_at(AG_HERE, __VA_ARGS__)
 
 AG_EXTERN_C_END
 
