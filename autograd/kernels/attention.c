@@ -6,32 +6,47 @@
 #include "autograd/kernels/attention.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "autograd/kernels/kernels.h"
+#include "autograd/kernels/tile.h"
 #include "autograd/parallel.h"
 #include "autograd/kernels/vector.h"
 
 enum {
-    BLOCK = 64,  /* queries at a time */
-    CAUSAL = 32, /* where each sees only the keys before it: of the keys between a block's queries half is computed in vain */
-    FEW = 128,   /* of fewer queries that is much: half as many at a time */
+    BLOCK = 64, /* queries at a time */
+    STRIP = 16, /* of these: a vector of them, and what a causal block is cut by */
+    FEW = 7,    /* at most so many queries do without columns of them */
     LANES = 16,
+    DEPTH = 128, /* numbers that are multiplied at once: as many rows of a packed panel stay in L1 */
+    TALL = 64,   /* rows of a product at once */
     WORTH_A_THREAD = 65536 /* products of numbers */
 };
 
-static int64_t block_of(const k_attention *p)
+static int64_t larger(int64_t a, int64_t b)
 {
-    return !p->causal ? BLOCK : p->l < FEW ? CAUSAL / 2 : CAUSAL;
+    return a > b ? a : b;
+}
+
+/* Elements of what is packed for a product, or turned from a mask. */
+static int64_t packed_of(const k_attention *p)
+{
+    int64_t width = (larger(p->e, p->ev) + LANES - 1) / LANES * LANES, masks = p->mask.data != NULL ? 2 * BLOCK * BLOCK : 0;
+    return larger(width * larger(BLOCK, DEPTH), masks);
 }
 
 #define T float
+#define DTYPE AG_FLOAT32
 #define EXP k_exp_falling_f32
 #define NAME(x) x##_f32
+#include "autograd/kernels/attention_few_template.h"
 #include "autograd/kernels/attention_template.h"
 
 #define T double
+#define DTYPE AG_FLOAT64
 #define EXP k_exp_falling_f64
 #define NAME(x) x##_f64
+#include "autograd/kernels/attention_few_template.h"
 #include "autograd/kernels/attention_template.h"
 
 static int team(const k_attention *p, int threads, int64_t pieces)
@@ -44,13 +59,13 @@ static int team(const k_attention *p, int threads, int64_t pieces)
 
 static int64_t blocks_of(const k_attention *p)
 {
-    return (p->l + block_of(p) - 1) / block_of(p);
+    return (p->l + BLOCK - 1) / BLOCK;
 }
 
-/* Elements that one thread needs. */
+/* Elements that one thread needs: shares, their gradients, what is packed, and what lies between. */
 static int64_t room(const k_attention *p, bool back)
 {
-    return (back ? 2 : 1) * block_of(p) * p->s + 16;
+    return (back ? 2 : 1) * BLOCK * p->s + packed_of(p) + TALL * larger(p->e, p->ev) + LANES;
 }
 
 size_t k_attention_bytes(ag_dtype dtype, int threads, const k_attention *p, bool back)
@@ -70,11 +85,19 @@ struct pieces {
 static void forward_piece(const void *task, int64_t i)
 {
     const struct pieces *t = task;
-    int64_t own = ag_parallel_member() * t->room, slice = i / t->blocks, first = i % t->blocks * block_of(t->p);
-    if (t->dtype == AG_FLOAT32) {
-        forward_block_f32(t->p, slice, first, (float *)t->work + own);
+    int64_t own = ag_parallel_member() * t->room, slice = i / t->blocks, first = i % t->blocks * BLOCK;
+    float *work = (float *)t->work + own;
+    double *work64 = (double *)t->work + own;
+    if (t->p->l <= FEW) {
+        if (t->dtype == AG_FLOAT32) {
+            forward_few_f32(t->p, slice, work);
+        } else {
+            forward_few_f64(t->p, slice, work64);
+        }
+    } else if (t->dtype == AG_FLOAT32) {
+        forward_block_f32(t->p, slice, first, work);
     } else {
-        forward_block_f64(t->p, slice, first, (double *)t->work + own);
+        forward_block_f64(t->p, slice, first, work64);
     }
 }
 
@@ -90,7 +113,7 @@ static void back_slice(const void *task, int64_t i)
 {
     const struct pieces *t = task;
     int64_t own = ag_parallel_member() * t->room;
-    for (int64_t first = (t->blocks - 1) * block_of(t->p); first >= 0; first -= block_of(t->p)) {
+    for (int64_t first = (t->blocks - 1) * BLOCK; first >= 0; first -= BLOCK) {
         if (t->dtype == AG_FLOAT32) {
             back_block_f32(t->p, i, first, (float *)t->work + own);
         } else {
