@@ -20,6 +20,7 @@ enum {
     LANES = 16,
     DEPTH = 128, /* numbers that are multiplied at once: as many rows of a packed panel stay in L1 */
     TALL = 64,   /* rows of a product at once */
+    FORESEEN = 131072, /* bytes of a slice that are asked for before it is begun */
     WORTH_A_THREAD = 65536 /* products of numbers */
 };
 
@@ -86,18 +87,20 @@ static void forward_piece(const void *task, int64_t i)
 {
     const struct pieces *t = task;
     int64_t own = ag_parallel_member() * t->room, slice = i / t->blocks, first = i % t->blocks * BLOCK;
-    float *work = (float *)t->work + own;
-    double *work64 = (double *)t->work + own;
-    if (t->p->l <= FEW) {
-        if (t->dtype == AG_FLOAT32) {
+    if (t->dtype == AG_FLOAT32) {
+        float *work = (float *)t->work + own;
+        if (t->p->l <= FEW) {
             forward_few_f32(t->p, slice, work);
         } else {
-            forward_few_f64(t->p, slice, work64);
+            forward_block_f32(t->p, slice, first, work);
         }
-    } else if (t->dtype == AG_FLOAT32) {
-        forward_block_f32(t->p, slice, first, work);
     } else {
-        forward_block_f64(t->p, slice, first, work64);
+        double *work = (double *)t->work + own;
+        if (t->p->l <= FEW) {
+            forward_few_f64(t->p, slice, work);
+        } else {
+            forward_block_f64(t->p, slice, first, work);
+        }
     }
 }
 

@@ -137,6 +137,7 @@ static void NAME(multiply)(int64_t m, const T *a, int64_t ars, int64_t acs, cons
                     .c = c_row,
                     .c_offset = panel.start + skip,
                     .accumulate = accumulate || k > 0,
+                    .asks = acs == 1,
                 };
                 kernel->run(&t);
             }
