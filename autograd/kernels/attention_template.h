@@ -200,8 +200,8 @@ static void NAME(gather)(const struct NAME(block) *b, const T *scores, const k_m
     for (int64_t key = 0; key < b->keys; key += DEPTH) {
         int64_t depth = b->keys - key < DEPTH ? b->keys - key : DEPTH;
         struct NAME(packed) rows = NAME(pack_rows)(depth, n, NAME(at)(x, b->slice, key), x->rs, x->cs, work);
-        for (int64_t query = 0; query < b->rows; query += STRIP) {
-            int64_t m = b->rows - query < STRIP ? b->rows - query : STRIP, seen = NAME(keys_of_strip)(b, query) - key;
+        for (int64_t query = 0, strip = b->cut ? STRIP : b->rows; query < b->rows; query += strip) {
+            int64_t m = b->rows - query < strip ? b->rows - query : strip, seen = NAME(keys_of_strip)(b, query) - key;
             if (seen > 0) {
                 NAME(multiply_into)(to, b->slice, b->first + query, m, scores + key * b->ld + query, 1, b->ld, &rows, 0,
                                     seen < depth ? seen : depth, key > 0, between);
