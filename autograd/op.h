@@ -125,8 +125,8 @@ AG_API void ag_sweep_add(ag_sweep *sweep, int i, ag_tensor g);
 AG_API void ag_sweep_zero(ag_sweep *sweep, int i);
 /* Contributes g to the part of input i's gradient that starts at start[d] with step[d] in each dimension d. */
 AG_API void ag_sweep_add_at(ag_sweep *sweep, int i, const int64_t *start, const int64_t *step, ag_tensor g);
-/* Contributes the matrix product a b (two dimensions each) to a two-dimensional input i; when not recording, straight into
- * the gradient's buffer. */
+/* Contributes the matrix product a b (two dimensions each) to an input i of two dimensions, or of more that has as many rows; when not
+ * recording, straight into the gradient's buffer, and not before the rule has ended: what is multiplied may not be written to. */
 AG_API void ag_sweep_matmul(ag_sweep *sweep, int i, ag_tensor a, ag_tensor b);
 /* The buffer of input i's gradient, for kernels that write their contribution straight into it: row-major, to be added to if
  * *accumulate, else to be written in full, before another input's buffer is asked for: that may be the same tensor. False if

@@ -125,6 +125,7 @@ static void visit_with_gradient(ag_sweep *s, ag_node *node)
         ag_hooks_backward(s, node);
     } else if (ag_error_code() == AG_OK) {
         node->op->backward(s);
+        ag_products_compute(ctx);
     }
     if (AG_UNLIKELY(node->kept != NULL)) {
         node->kept->backward = platform_seconds() - started;

@@ -5,6 +5,7 @@
 #define WENGERT_AUTOGRAD_SWEEP_H
 
 #include "internal.h"
+#include "kernels/kernels.h"
 
 struct ag_sweep {
     ag_context *ctx;
@@ -21,6 +22,17 @@ struct ag_sweep {
     void *see_user;
     ag_value **collected; /* what the running rule gave to each input, while a hook is to see it; else NULL */
 };
+
+/* What a rule has multiplied and is not computed yet: see Note [Products wait] in contribute.c. */
+struct ag_products {
+    int count;
+    ag_dtype dtype;
+    k_product product[K_PRODUCTS];
+    ag_value *factor[K_PRODUCTS][2];
+};
+
+/* Computes it; after an error it is only let go. */
+void ag_products_compute(ag_context *ctx);
 
 /* Where a gradient is going: to an output of a node, or to a leaf. */
 struct ag_edge {

@@ -262,17 +262,52 @@ static struct grid grid_for(const k_tile_kernel *kernel, int team, const product
     return (struct grid){ kernel, p, panels, 1, packs_rows(kernel, p, p->m) && panels > few ? few : panels };
 }
 
+/* Products in one task. A member of the team begins with its part of each: so the parts are equal, whatever the products are. */
+struct grids {
+    int count, team;
+    struct grid grid[K_PRODUCTS];
+};
+
+static void tile_block_of(const void *task, int64_t at)
+{
+    const struct grids *g = task;
+    for (int64_t member = 0; member < g->team; member++) {
+        for (int i = 0; i < g->count; i++) {
+            int64_t blocks = g->grid[i].down * g->grid[i].across, first = blocks * member / g->team;
+            int64_t own = blocks * (member + 1) / g->team - first;
+            if (at < own) {
+                tile_block_at(&g->grid[i], first + at);
+                return;
+            }
+            at -= own;
+        }
+    }
+}
+
 /* C's rows are contiguous. */
+static void tile_products(const k_tile_kernel *kernel, int threads, int count, const product *p)
+{
+    int64_t work = 0, blocks = 0;
+    for (int i = 0; i < count; i++) {
+        work += p[i].m * p[i].n * p[i].k;
+    }
+    int team = threads_for(threads, work);
+    struct grids grids = { .count = count, .team = team };
+    for (int i = 0; i < count; i++) {
+        if (team == 1) {
+            int64_t panels = k_panel_count(kernel, p[i].n);
+            tile_block(kernel, &p[i], 0, p[i].m, panels, 0, panels);
+        } else {
+            grids.grid[i] = grid_for(kernel, team, &p[i]);
+            blocks += grids.grid[i].down * grids.grid[i].across;
+        }
+    }
+    ag_parallel(team, blocks, tile_block_of, &grids);
+}
+
 static void tile_product(const k_tile_kernel *kernel, int threads, const product *p)
 {
-    int team = threads_for(threads, p->m * p->n * p->k);
-    if (team == 1) {
-        int64_t panels = k_panel_count(kernel, p->n);
-        tile_block(kernel, p, 0, p->m, panels, 0, panels);
-        return;
-    }
-    struct grid grid = grid_for(kernel, team, p);
-    ag_parallel(team, grid.across * grid.down, tile_block_at, &grid);
+    tile_products(kernel, threads, 1, p);
 }
 
 /* ---- the choice ------------------------------------------------------------------------------ */
@@ -336,13 +371,12 @@ bool k_gemm_sums_fit(ag_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t ar
     return dtype == AG_FLOAT64 ? sums_fit_f64(m, n, k, ars, acs) : sums_fit_f32(m, n, k, ars, acs);
 }
 
-void k_gemm_sums(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars, int64_t acs,
-                 const void *b, int64_t brs, int64_t bcs, bool accumulate, void *c, int64_t crs, bool add_sums, void *sums)
+void k_gemm_several(ag_dtype dtype, int threads, int count, const k_product *products)
 {
     if (dtype == AG_FLOAT64) {
-        with_sums_f64(threads, m, n, k, a, ars, acs, b, brs, bcs, accumulate, c, crs, add_sums, sums);
+        several_f64(threads, count, products);
     } else {
-        with_sums_f32(threads, m, n, k, a, ars, acs, b, brs, bcs, accumulate, c, crs, add_sums, sums);
+        several_f32(threads, count, products);
     }
 }
 

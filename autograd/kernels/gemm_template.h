@@ -243,15 +243,24 @@ static bool GEMM(sums_fit)(int64_t m, int64_t n, int64_t k, int64_t ars, int64_t
     return k > 1 && n > 1 && ars == 1 && packs_rows(kernel, &p, m) && tile_is_best(kernel, sizeof(T));
 }
 
-static void GEMM(with_sums)(int threads, int64_t m, int64_t n, int64_t k, const T *a, int64_t ars, int64_t acs,
-                            const T *b, int64_t brs, int64_t bcs, bool accumulate, T *c, int64_t crs, bool add_sums,
-                            T *sums)
+static void GEMM(several)(int threads, int count, const k_product *products)
 {
-    product p = GEMM(product)(m, n, k, a, ars, acs, b, brs, bcs, c, crs);
-    p.accumulate = accumulate;
-    p.sums = (char *)sums;
-    p.add_sums = add_sums;
-    tile_product(k_tile_for(DTYPE), threads, &p);
+    const k_tile_kernel *kernel = k_tile_for(DTYPE);
+    product tiled[K_PRODUCTS];
+    int n = 0;
+    for (int i = 0; i < count; i++) {
+        const k_product *q = &products[i];
+        if (q->m > 1 && q->n > 1 && q->k > 0 && !is_small(q->m, q->n, q->k, 64) && tile_is_best(kernel, sizeof(T))) {
+            tiled[n] = GEMM(product)(q->m, q->n, q->k, q->a, q->ars, q->k == 1 ? 1 : q->acs, q->b, q->brs, q->bcs, q->c, q->crs);
+            tiled[n].accumulate = q->accumulate;
+            tiled[n].sums = q->sums;
+            tiled[n].add_sums = q->add_sums;
+            n++;
+        } else {
+            GEMM(k_gemm)(threads, q->m, q->n, q->k, q->a, q->ars, q->acs, q->b, q->brs, q->bcs, q->accumulate, q->c, q->crs, 1);
+        }
+    }
+    tile_products(kernel, threads, n, tiled);
 }
 
 #undef GEMM

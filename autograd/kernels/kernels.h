@@ -31,11 +31,24 @@ void k_gemm_bias_f64(int threads, int64_t m, int64_t n, int64_t k, const double 
                      int64_t brs, int64_t bcs, const double *bias, double *c, int64_t crs);
 void k_gemm_bias(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars, int64_t acs,
                  const void *b, int64_t brs, int64_t bcs, const void *bias, void *c, int64_t crs);
-/* C = [C +] A B with dense rows of C, and sums[i] = [sums[i] +] sum over l of A[i,l] in the pass that packs A, whose columns are
- * contiguous. Only where k_gemm_sums_fit(): elsewhere A is not packed. */
+/* C = [C +] A B with dense rows of C. */
+typedef struct k_product {
+    int64_t m, n, k;
+    const void *a, *b;
+    int64_t ars, acs, brs, bcs;
+    void *c;
+    int64_t crs;
+    bool accumulate;
+    void *sums; /* NULL, or sums[i] = [sums[i] +] sum over l of A[i,l] in the pass that packs A, whose columns are contiguous */
+    bool add_sums;
+} k_product;
+enum {
+    K_PRODUCTS = 4
+};
+/* Up to K_PRODUCTS products, none of which reads or writes another's C or sums, shared out to the threads together. */
+void k_gemm_several(ag_dtype dtype, int threads, int count, const k_product *products);
+/* Whether a product can have sums: elsewhere A is not packed. */
 bool k_gemm_sums_fit(ag_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t ars, int64_t acs);
-void k_gemm_sums(ag_dtype dtype, int threads, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars, int64_t acs,
-                 const void *b, int64_t brs, int64_t bcs, bool accumulate, void *c, int64_t crs, bool add_sums, void *sums);
 /* The name of the BLAS kernels in use, such as "haswell". */
 const char *k_gemm_arch(void);
 /* The same in words: whose kernels, such as "own avx512" or "BLIS 0.9.0 zen3". */

@@ -407,11 +407,10 @@ static void linear_backward(ag_sweep *s)
         rows = stacked_rows(dy, ag_shape_of(dy));
     }
     if (ag_sweep_wants(s, 0)) {
-        ag_tensor w = ag_sweep_input(s, 1);
-        if (x_shape.ndim == 2) {
-            ag_sweep_matmul(s, 0, dy, w);
+        if (x_shape.ndim >= 2) {
+            ag_sweep_matmul(s, 0, rows, ag_sweep_input(s, 1));
         } else {
-            ag_sweep_add(s, 0, ag_matmul(dy, w));
+            ag_sweep_add(s, 0, ag_matmul(dy, ag_sweep_input(s, 1)));
         }
     }
     if (!ag_sweep_wants(s, 1)) {

@@ -256,6 +256,17 @@ static void sweep_composed(ag_sweep *s, struct recurrent_params p)
     }
 }
 
+/* dw = d^T x and db, the sum of d's rows. */
+static void product_and_sum(ag_sweep *s, int w, int b, ag_tensor d, ag_tensor x)
+{
+    if (ag_sweep_wants(s, w) && ag_sweep_wants(s, b)) {
+        ag_sweep_product_and_sum(s, w, b, d, x);
+    } else {
+        ag_sweep_product(s, w, d, true, x);
+        ag_sweep_add(s, b, d);
+    }
+}
+
 static void recurrent_backward(ag_sweep *s)
 {
     struct recurrent_params p = *(const struct recurrent_params *)ag_sweep_params(s);
@@ -274,27 +285,13 @@ static void recurrent_backward(ag_sweep *s)
         : p.kind == K_GRU ? h
                           : AG_NONE,
         w_hh, ag_sweep_grad(s, 0), lstm ? ag_sweep_grad(s, 2) : AG_NONE, sizes);
-    if (ag_sweep_wants(s, R_X)) {
-        if (shape.ndim == 2) {
-            ag_sweep_matmul(s, R_X, d.gates, w_ih);
-        } else {
-            ag_sweep_add(s, R_X, ag_reshape(ag_matmul(d.gates, w_ih), shape));
-        }
-    }
-    if (ag_sweep_wants(s, R_W_IH)) {
-        ag_sweep_matmul(s, R_W_IH, ag_transpose(d.gates, 0, 1), rows);
-    }
+    ag_sweep_matmul(s, R_X, d.gates, w_ih);
+    product_and_sum(s, R_W_IH, R_B_IH, d.gates, rows);
     if (ag_sweep_wants(s, R_W_HH)) {
         bool one_step = shape.ndim == 2 && ag_is_none(sizes) && !ag_is_none(h);
-        ag_sweep_matmul(s, R_W_HH, ag_transpose(d.hidden, 0, 1), one_step ? h : recurrent_previous(p, y, h, sizes));
-    }
-    bool b_ih = ag_sweep_wants(s, R_B_IH), b_hh = ag_sweep_wants(s, R_B_HH), same = p.kind != K_GRU;
-    ag_tensor sum = b_ih || (same && b_hh) ? ag_sum_dims(d.gates, AG_DIMS(0), false) : AG_NONE;
-    if (b_ih) {
-        ag_sweep_add(s, R_B_IH, sum);
-    }
-    if (b_hh) {
-        ag_sweep_add(s, R_B_HH, same ? sum : ag_sum_dims(d.hidden, AG_DIMS(0), false));
+        product_and_sum(s, R_W_HH, R_B_HH, d.hidden, one_step ? h : recurrent_previous(p, y, h, sizes));
+    } else {
+        ag_sweep_add(s, R_B_HH, d.hidden);
     }
     if (ag_sweep_wants(s, R_H)) {
         ag_sweep_add(s, R_H, d.h);

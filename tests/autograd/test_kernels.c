@@ -259,7 +259,8 @@ static void check_summed(ag_dtype dtype, int64_t m, int64_t n, int64_t k, bool a
         buffer c = buffer_new(dtype, count), s = buffer_new(dtype, m);
         memcpy(c.bytes, start.bytes, bytes);
         memcpy(s.bytes, old.bytes, sum_bytes);
-        k_gemm_sums(dtype, threads, m, n, k, a.bytes, 1, wide, b.bytes, deep, 1, add, c.bytes, row, add, s.bytes);
+        k_product product = { m, n, k, a.bytes, b.bytes, 1, wide, deep, 1, c.bytes, row, add, s.bytes, add };
+        k_gemm_several(dtype, threads, 1, &product);
         if (threads == 1) {
             char what[100];
             snprintf(what, sizeof what, "product with sums (%d,%d,%d)", (int)m, (int)n, (int)k);
