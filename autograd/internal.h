@@ -235,7 +235,7 @@ struct ag_context {
     uint64_t *hooked; /* leaves with hooks that the running backward has reached */
     int64_t hooked_count, hooked_capacity;
 
-    struct ag_products *products; /* that wait: see Note [Products wait] in contribute.c; NULL before the first */
+    struct ag_products *products; /* that wait: see Note [Products wait] in products.c; NULL before the first */
 
     struct ag_context *next; /* all contexts, for statistics; never freed, reused by later threads */
     bool in_use;

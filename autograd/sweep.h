@@ -23,7 +23,7 @@ struct ag_sweep {
     ag_value **collected; /* what the running rule gave to each input, while a hook is to see it; else NULL */
 };
 
-/* What a rule has multiplied and is not computed yet: see Note [Products wait] in contribute.c. */
+/* What a rule has multiplied and is not computed yet: see Note [Products wait] in products.c. */
 struct ag_products {
     int count;
     ag_dtype dtype;
@@ -33,6 +33,8 @@ struct ag_products {
 
 /* Computes it; after an error it is only let go. */
 void ag_products_compute(ag_context *ctx);
+/* ag_sweep_target() without that. */
+bool ag_sweep_target_beside(ag_sweep *s, int i, ag_array *target, bool *accumulate);
 
 /* Where a gradient is going: to an output of a node, or to a leaf. */
 struct ag_edge {

@@ -25,7 +25,7 @@ import tempfile
 import time
 
 OTHER_TESTS = ["autograd_test_backward", "autograd_test_op", "autograd_test_stateful", "autograd_test_inplace",
-               "autograd_test_programs"]
+               "autograd_test_products", "autograd_test_programs"]
 SECONDS = 120  # a program that takes longer hangs
 
 Fault = collections.namedtuple("Fault", "file function line kind start end new before after")
@@ -43,23 +43,30 @@ CONTRIBUTE = [
     ("sum_to", "keepdim", r"extra > 0 \? ag_reshape\(g, shape\) : g", "g"),
     ("ag_sweep_add", "missing reduction", r"g = sum_to\(g, from, shape\);", ";"),
     ("ag_sweep_add", "dropped", r"ag_sweep_contribute\([^;]*;", ";"),
+    ("ag_sweep_contribute", "order", r"ag_products_compute\([^;]*;", ";"),
     ("ag_sweep_contribute", "accumulation", r"ag_array_accumulate\([^;]*;", ";"),
     ("ag_sweep_contribute", "accumulation", r"sum\([^;]*, g\)", "g"),
     ("ag_sweep_contribute", "accumulation", r"!s->create && exclusive\(", "exclusive("),
     ("ag_sweep_contribute", "accumulation", r"!s->create && exclusive\([^)]*\)", "!s->create"),
-    ("add_to_leaf", "accumulation", r"if \(accumulate\) \{", "if (!accumulate) {"),
-    ("add_to_leaf", "accumulation", r"if \(accumulate\) \{", "if (false) {"),
-    ("ag_sweep_target", "accumulation", r"\*accumulate = (\S+) != NULL;", r"*accumulate = \1 == NULL;"),
-    ("ag_sweep_target", "accumulation", r"\*accumulate = (\S+) != NULL;", "*accumulate = false;"),
-    ("ag_sweep_matmul", "accumulation", r"accumulate, target\.data", "!accumulate, target.data"),
-    ("ag_sweep_matmul", "accumulation", r"accumulate, target\.data", "false, target.data"),
-    ("ag_sweep_matmul", "swapped", r"ag_matmul\(a, b\)", "ag_matmul(b, a)"),
+    ("ag_add_to_leaf", "accumulation", r"if \(accumulate\) \{", "if (!accumulate) {"),
+    ("ag_add_to_leaf", "accumulation", r"if \(accumulate\) \{", "if (false) {"),
+    ("ag_sweep_target_beside", "accumulation", r"\*accumulate = (\S+) != NULL;", r"*accumulate = \1 == NULL;"),
+    ("ag_sweep_target_beside", "accumulation", r"\*accumulate = (\S+) != NULL;", "*accumulate = false;"),
     ("ag_sweep_add_at", "dropped", r"ag_array_accumulate\([^;]*;", ";"),
     ("ag_sweep_add_at", "accumulation", r"if \(!accumulate\) \{", "if (true) {"),
     ("ag_sweep_add_at", "wrong place", r"offset \+= start\[d\] \* target\.stride\[d\];", ";"),
     ("ag_sweep_add_at", "wrong place", r"stride\[d\] = step\[d\] \* target", "stride[d] = target"),
     ("ag_sweep_wants", "wants", r"s->accumulate \|\| \S+ \|\|", "s->accumulate ||"),
     ("ag_sweep_wants", "wants", r"(\S*)producer->needed\)", r"!\1producer->needed)"),
+]
+PRODUCTS = [
+    ("product_target", "accumulation", r"\.accumulate = accumulate", ".accumulate = !accumulate"),
+    ("product_target", "accumulation", r"\.accumulate = accumulate", ".accumulate = false"),
+    ("ag_sweep_product", "swapped", r"ag_matmul\(.*, b\)", "ag_matmul(b, a)"),
+    ("ag_sweep_product", "missing reshape", r"s->node->\S+ > 2 \? ag_reshape\([^;]*\) : g", "g"),
+    ("ag_sweep_product_and_sum", "dropped", r"ag_sweep_add\(s, j, a\);", ";"),
+    ("multiply", "dropped", r"w->product\[w->count\+\+\] = ", "w->product[w->count] = "),
+    ("multiply", "not held", r"ag_value_save\([^;]*;", ";"),
 ]
 SWEEP = [("ag_sweep_mark_needed", "wants", r"ag_edge_is_target\(\S* \|\| ", "")]
 BACKWARD = [("cotangent", "factor", r"ag_ones_at\(", "ag_zeros_at(")]
@@ -389,7 +396,7 @@ def main():
     files = sorted("autograd/ops/" + f for f in os.listdir(os.path.join(options.root, "autograd/ops")) if f.endswith(".c"))
     faults = [fault for path in files for fault in faults_of_file(options.root, path)]
     missing = []
-    for path, patterns in ("autograd/contribute.c", CONTRIBUTE), ("autograd/sweep.c", SWEEP), ("autograd/backward.c", BACKWARD):
+    for path, patterns in ("autograd/contribute.c", CONTRIBUTE), ("autograd/products.c", PRODUCTS), ("autograd/sweep.c", SWEEP), ("autograd/backward.c", BACKWARD):
         more, unlike = faults_by_patterns(options.root, path, patterns)
         faults += more
         missing += unlike

@@ -31,7 +31,8 @@ if [[ ! -f $build/build.ninja ]]; then
     }
 fi
 ninja -C "$build" tests/autograd_test_samples tests/autograd_test_op tests/autograd_test_backward \
-    tests/autograd_test_stateful tests/autograd_test_inplace tests/autograd_test_programs >"$log" 2>&1 || {
+    tests/autograd_test_stateful tests/autograd_test_inplace \
+    tests/autograd_test_products tests/autograd_test_programs >"$log" 2>&1 || {
     cat "$log" >&2
     exit 1
 }
