@@ -65,9 +65,9 @@ static ag_tensor labels(struct run *r, ag_shape shape, int64_t classes)
 }
 
 /* Fills all parameters, and appends "name:elements" of each to `text`. */
-static void fill(struct run *r, char *text, size_t bytes)
+static void fill(struct run *r, long seed, char *text, size_t bytes)
 {
-    weight_state = 2;
+    weight_state = (uint32_t)seed;
     for (int i = 0; i < 2 && r->net[i] != NULL; i++) {
         ag_list *list = nn_parameters(r->net[i]);
         for (int64_t k = 0; k < ag_list_count(list); k++) {
@@ -125,7 +125,8 @@ START_TEST(workload_computes_what_pytorch_does)
     r.labels = labels;
     r.normal = normal;
     run_open(&r);
-    fill(&r, ours, sizeof(ours));
+    reference(w->name, "seed", theirs);
+    fill(&r, strtol(theirs, NULL, 10), ours, sizeof(ours));
     reference(w->name, "parameters", theirs);
     ck_assert_str_eq(ours, theirs);
     losses(w->name, "float64", exact);

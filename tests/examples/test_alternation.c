@@ -22,7 +22,7 @@ enum { STEPS = 50 };
 /* Of each network with each loss. Now and then rounding takes a number over the kink of a ReLU, in one library or in the other or in
  * both, and the losses are a thousand times as far apart: how far float32 drifts is known from several starts only, by the furthest
  * and by the one in the middle. */
-static const int starts[2][4] = { { 3, 3, 12, 10 }, { 3, 14, 3, 5 } };
+static const int starts[2][4] = { { 3, 3, 12, 10 }, { 14, 14, 3, 5 } };
 #endif
 enum { STARTS_MAX = 14, ALL_STEPS = 50, BATCH = 8, LATENT = 64 };
 

@@ -5,13 +5,19 @@
 
 PYTORCH_WORKLOADS.py is the script that the benchmarks compare with: its networks and steps run here as they are. Only numbers come from elsewhere,
 so that both sides have the same: torch.rand, randint, randn and randn_like draw from one linear congruential generator, and the parameters from
-another. Each workload has a line with its parameters ("name:elements"), and the losses of six steps in float64 and in float32."""
+another. Each workload has a line with its parameters ("name:elements"), and the losses of six steps in float64 and in float32.
+
+The parameters' seed is the first with which float32 is steady: runs that begin from weights a unit in the last place away stay as near to
+float64 as the test asks. Else a ReLU's input lies so near to 0 that rounding alone decides on which side. Where no seed of a few is, the first
+is taken: there PyTorch's own float32 is as far away."""
 import importlib.util
 import sys
 
 import torch
 
 STEPS = 6
+SEEDS = range(2, 6)
+SHAKEN = 6
 
 
 class Draw:
@@ -47,8 +53,8 @@ def networks(step):
     return [held[name] for name in ("net", "G", "D") if name in held] or [held["loss_of"]]
 
 
-def fill(nets):
-    draw = Draw(2)
+def fill(nets, seed):
+    draw = Draw(seed)
     for net in nets:
         for name, w in net.named_parameters():
             scale = (w.numel() / w.shape[0]) ** -0.5 if w.dim() > 1 else 0.125
@@ -58,6 +64,36 @@ def fill(nets):
                 w.copy_(values.to(torch.float32))
 
 
+def shake(nets, generator):
+    for net in nets:
+        for w in net.parameters():
+            with torch.no_grad():
+                w.mul_(1 + 1.2e-7 * torch.empty_like(w).normal_(generator=generator))
+
+
+def losses(reference, name, dtype, seed, shaken=None):
+    """What the first steps cost; and how many examples a step has, and the parameters."""
+    torch.set_default_dtype(dtype)
+    numbers(Draw(1))
+    step, items = reference.workloads(torch, False)[name]()
+    nets = networks(step)
+    fill(nets, seed)
+    if shaken is not None:
+        shake(nets, torch.Generator().manual_seed(shaken))
+    parameters = " ".join("%s:%d" % (n, w.numel()) for net in nets for n, w in net.named_parameters())
+    return [step().item() for _ in range(STEPS)], items, parameters
+
+
+def furthest(a, b):
+    return max(abs(x - y) / abs(y) for x, y in zip(a, b))
+
+
+def steady(reference, name, seed):
+    exact = losses(reference, name, torch.float64, seed)[0]
+    most = 1e-6 + 3 * furthest(losses(reference, name, torch.float32, seed)[0], exact)
+    return all(furthest(losses(reference, name, torch.float32, seed, k)[0], exact) <= most for k in range(SHAKEN))
+
+
 def main():
     spec = importlib.util.spec_from_file_location("reference", sys.argv[1])
     reference = importlib.util.module_from_spec(spec)
@@ -65,16 +101,11 @@ def main():
     torch.set_num_threads(1)
     print("# Made by make_bench.py with PyTorch " + torch.__version__)
     for name in reference.workloads(torch, False):
-        for dtype in (torch.float64, torch.float32):
-            torch.set_default_dtype(dtype)
-            numbers(Draw(1))
-            step, items = reference.workloads(torch, False)[name]()
-            nets = networks(step)
-            fill(nets)
-            if dtype == torch.float64:
-                print("%s items %d" % (name, items))
-                print("%s parameters %s" % (name, " ".join("%s:%d" % (n, w.numel()) for net in nets for n, w in net.named_parameters())))
-            print("%s %s %s" % (name, str(dtype)[6:], " ".join("%.9g" % step().item() for _ in range(STEPS))), flush=True)
+        seed = next((k for k in SEEDS if steady(reference, name, k)), SEEDS[0])
+        exact, items, parameters = losses(reference, name, torch.float64, seed)
+        print("%s items %d\n%s parameters %s\n%s seed %d" % (name, items, name, parameters, name, seed))
+        for kind, values in ("float64", exact), ("float32", losses(reference, name, torch.float32, seed)[0]):
+            print("%s %s %s" % (name, kind, " ".join("%.9g" % v for v in values)), flush=True)
 
 
 if __name__ == "__main__":
