@@ -318,6 +318,28 @@ START_TEST(a_process_may_end_at_any_time)
 }
 END_TEST
 
+#ifndef __SANITIZE_THREAD__ /* which sleeps for a second when a process ends */
+static void end_while_several_work(void)
+{
+    pthread_t thread;
+    for (int i = 0; i < 3; i++) {
+        pthread_create(&thread, NULL, tasks_without_end, NULL);
+    }
+    end_while_another_works();
+}
+
+/* One task follows the other, and between two of them there is hardly a moment in which nobody has the workers. */
+START_TEST(a_process_that_ends_does_not_wait_for_luck)
+{
+    double before = platform_seconds();
+    for (int round = 0; round < 10; round++) {
+        ck_assert_int_eq(status_of(end_while_several_work), 8);
+    }
+    ck_assert_double_lt(platform_seconds() - before, 5);
+}
+END_TEST
+#endif
+
 /* Signals are handed to the program's own threads, and wait for those that block them. */
 static atomic_int handled, handled_by_worker;
 static pthread_t main_thread;
@@ -406,6 +428,9 @@ int main(void)
     tcase_add_test(tests, a_fork_waits_for_the_shared_tables);
 #endif
     tcase_add_test(tests, a_process_may_end_at_any_time);
+#ifndef __SANITIZE_THREAD__
+    tcase_add_test(tests, a_process_that_ends_does_not_wait_for_luck);
+#endif
     tcase_add_test(tests, signals_are_not_handed_to_workers);
     tcase_add_test(tests, a_control_group_limits_the_processors);
     suite_add_tcase(suite, tests);
