@@ -1,7 +1,7 @@
 /*
- * The kernel of attention against plain loops in float64: sizes on both sides of its blocks and strips, every way its numbers may lie,
- * both element types and every register tile; the same bits for any number of threads; nothing written beside results and working
- * memory.
+ * The kernel of attention against plain loops in float64: sizes on both sides of its blocks and strips, every way its numbers may
+ * lie, both element types and every register tile; the same bits for any number of threads; nothing written beside results and
+ * working memory.
  */
 #include <check.h>
 #include <math.h>
@@ -130,7 +130,8 @@ static void fill(struct matrix *a, double size)
 {
     for (int64_t i = 0; i < a->slices * a->rows * a->columns; i++) {
         const int64_t slice = i / (a->rows * a->columns), row = i / a->columns % a->rows;
-        set(a, slice, row, i % a->columns, a->dtype == AG_UINT8 ? (double)(pick(0, 3) * pick(0, 100)) : size * (double)pick(-16, 16) / 16);
+        double x = a->dtype == AG_UINT8 ? (double)pick(0, 3) * (double)pick(0, 80) : size * (double)pick(-16, 16) / 16;
+        set(a, slice, row, i % a->columns, x);
     }
 }
 
