@@ -50,6 +50,7 @@ struct member {
 };
 
 static struct {
+    atomic_bool ending; /* the workers are called off: who wants them from now on works alone */
     /* Whoever has set this may use all the rest. */
     atomic_bool taken;
     int workers; /* that have been started: members 1 … workers */
@@ -175,6 +176,7 @@ static void forget_workers(void)
     crew.workers = 0;
     crew.no_more = false;
     atomic_store(&crew.state, 0);
+    atomic_store(&crew.ending, false);
     atomic_store(&crew.taken, false);
 }
 
@@ -208,6 +210,8 @@ AG_DESTRUCTOR static void stop_workers(void)
     if (inside) { /* exit() was called in a turn */
         return;
     }
+    /* Else threads that do one task after the other may keep this one waiting for many seconds. */
+    atomic_store(&crew.ending, true);
     while (atomic_exchange(&crew.taken, true)) {
         platform_yield();
     }
@@ -293,7 +297,8 @@ static void run_alone(int64_t n, ag_turn *turn, const void *task)
 void ag_parallel(int team, int64_t n, ag_turn *turn, const void *task)
 {
     team = team > n ? (int)n : team > MOST_MEMBERS ? MOST_MEMBERS : team;
-    if (team < 2 || inside || atomic_load_explicit(&crew.taken, memory_order_relaxed) || atomic_exchange(&crew.taken, true)) {
+    if (team < 2 || inside || atomic_load_explicit(&crew.ending, memory_order_relaxed) ||
+        atomic_load_explicit(&crew.taken, memory_order_relaxed) || atomic_exchange(&crew.taken, true)) {
         run_alone(n, turn, task);
         return;
     }

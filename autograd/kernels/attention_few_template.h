@@ -47,13 +47,14 @@ AG_MULTIVERSION static void NAME(masked)(int64_t n, T *restrict x, T factor, con
     }
 }
 
+/* -infinity is added, not written in place of a score, as for blocks of queries: a NaN that is hidden stays one. */
 AG_MULTIVERSION static void NAME(seen)(int64_t n, T *restrict x, T factor, const uint8_t *restrict mask, int64_t stride)
 {
     for (int64_t j = 0; j < n && stride == 1; j++) {
-        x[j] = mask[j] != 0 ? x[j] * factor : -(T)INFINITY;
+        x[j] = x[j] * factor + (mask[j] != 0 ? 0 : -(T)INFINITY);
     }
     for (int64_t j = 0; j < n && stride != 1; j++) {
-        x[j] = mask[j * stride] != 0 ? x[j] * factor : -(T)INFINITY;
+        x[j] = x[j] * factor + (mask[j * stride] != 0 ? 0 : -(T)INFINITY);
     }
 }
 
