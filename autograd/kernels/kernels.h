@@ -209,9 +209,9 @@ void k_layer_norm_forward(ag_dtype dtype, int threads, const k_layer_norm *p, co
                           void *y, void *mean, void *rstd);
 /* Bytes of working memory that the way back needs for dw and db. */
 size_t k_layer_norm_bytes(ag_dtype dtype, const k_layer_norm *p);
-/* dx; dw (d) = sum of dy (x - mean) rstd, db (d) = sum of dy. dx may be NULL; dw and db may both be. */
+/* dx, added to what is there or written; dw (d) = sum of dy (x - mean) rstd, db (d) = sum of dy. dx may be NULL; dw and db may both be. */
 void k_layer_norm_back(ag_dtype dtype, int threads, const k_layer_norm *p, const void *dy, const void *x, const void *w,
-                       const void *mean, const void *rstd, void *dx, void *dw, void *db, void *work);
+                       const void *mean, const void *rstd, void *dx, bool adds, void *dw, void *db, void *work);
 
 /* ---- random.c: tensors from one key ---------------------------------------------------------------------------------------------- */
 

@@ -10,6 +10,8 @@ enum {
     LANES = 64, /* sums of a row: short inner loops would be unrolled into scalar code */
     WORTH_A_THREAD = 8192,
     CHUNK = 8192,  /* elements that a thread takes at a time */
+    AHEAD = 4096,  /* bytes of dx that are asked for */
+    LINE = 64,
     PARTS = 16     /* at most so many partial sums of a weight's gradient */
 };
 
@@ -79,7 +81,9 @@ struct back {
     ag_dtype dtype;
     const k_layer_norm *p;
     const void *dy, *x, *w, *mean, *rstd;
-    void *dx, *sums; /* of dw and db, for each part; NULL: not wanted */
+    void *dx;
+    bool adds;
+    void *sums; /* of dw and db, for each part; NULL: not wanted */
 };
 
 static void back_part(const void *task, int64_t i)
@@ -89,18 +93,18 @@ static void back_part(const void *task, int64_t i)
     int64_t rows = t->p->rows - first < step ? t->p->rows - first : step;
     if (t->dtype == AG_FLOAT32) {
         float *dw = t->sums != NULL ? (float *)t->sums + i * 2 * d : NULL;
-        rows_back_f32(t->p, first, rows, t->dy, t->x, t->w, t->mean, t->rstd, t->dx, dw, dw != NULL ? dw + d : NULL);
+        rows_back_f32(t->p, first, rows, t->dy, t->x, t->w, t->mean, t->rstd, t->dx, t->adds, dw, dw != NULL ? dw + d : NULL);
     } else {
         double *dw = t->sums != NULL ? (double *)t->sums + i * 2 * d : NULL;
-        rows_back_f64(t->p, first, rows, t->dy, t->x, t->w, t->mean, t->rstd, t->dx, dw, dw != NULL ? dw + d : NULL);
+        rows_back_f64(t->p, first, rows, t->dy, t->x, t->w, t->mean, t->rstd, t->dx, t->adds, dw, dw != NULL ? dw + d : NULL);
     }
 }
 
 void k_layer_norm_back(ag_dtype dtype, int threads, const k_layer_norm *p, const void *dy, const void *x, const void *w,
-                       const void *mean, const void *rstd, void *dx, void *dw, void *db, void *work)
+                       const void *mean, const void *rstd, void *dx, bool adds, void *dw, void *db, void *work)
 {
     int64_t parts = parts_of(p), d = p->d;
-    struct back task = { dtype, p, dy, x, w, mean, rstd, dx, dw != NULL ? work : NULL };
+    struct back task = { dtype, p, dy, x, w, mean, rstd, dx, adds, dw != NULL ? work : NULL };
     ag_parallel(team(p, threads), parts, back_part, &task);
     for (int64_t j = 0; j < d && dw != NULL; j++) {
         double sum_w = 0, sum_b = 0;

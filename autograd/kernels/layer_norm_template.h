@@ -100,13 +100,23 @@ static AG_ALWAYS_INLINE void NAME(row_sums)(int64_t d, const T *dy, const T *x, 
     *product = (T)(NAME(lanes_sum)(q) + (double)q_rest);
 }
 
-/* dx, if it is not NULL, and the sums over these rows of dy h in dw and of dy in db, if they are not NULL: written, not
- * added. */
+/* out = [out +] the row's dx; w may be NULL. */
+static AG_ALWAYS_INLINE void NAME(row_back)(int64_t d, const T *restrict g, const T *restrict x, const T *restrict w, T mean, T rstd,
+                                            T even, T along, bool adds, T *restrict out)
+{
+    for (int64_t i = 0; i < d; i++) {
+        T dx = ((w == NULL ? g[i] : g[i] * w[i]) - even - (x[i] - mean) * rstd * along) * rstd;
+        out[i] = adds ? out[i] + dx : dx;
+    }
+}
+
+/* dx, if it is not NULL, added to what is there or written, and the sums over these rows of dy h in dw and of dy in db, if they are
+ * not NULL: written. Rows of dx are asked for in time: who wrote them last may have been another processor. */
 AG_MULTIVERSION static void NAME(rows_back)(const k_layer_norm *p, int64_t first, int64_t rows, const T *restrict dy,
                                             const T *restrict x, const T *restrict w, const T *restrict mean,
-                                            const T *restrict rstd, T *restrict dx, T *restrict dw, T *restrict db)
+                                            const T *restrict rstd, T *restrict dx, bool adds, T *restrict dw, T *restrict db)
 {
-    const int64_t d = p->d;
+    const int64_t d = p->d, ahead = (AHEAD / (int64_t)sizeof(T) + d - 1) / (d > 0 ? d : 1);
     for (int64_t i = 0; i < d && dw != NULL; i++) {
         dw[i] = db[i] = 0;
     }
@@ -123,20 +133,23 @@ AG_MULTIVERSION static void NAME(rows_back)(const k_layer_norm *p, int64_t first
             continue;
         }
         T *out = dx + r * d;
+        for (int64_t i = 0; r + ahead < first + rows && i < d; i += LINE / (int64_t)sizeof(T)) {
+            __builtin_prefetch(out + ahead * d + i, 1);
+        }
         if (w == NULL) {
             NAME(row_sums)(d, g, row, NULL, m, s, &sum, &product);
         } else {
             NAME(row_sums)(d, g, row, w, m, s, &sum, &product);
         }
         T even = p->centred ? sum / (T)d : 0, along = product / (T)d;
-        if (w == NULL) {
-            for (int64_t i = 0; i < d; i++) {
-                out[i] = (g[i] - even - (row[i] - m) * s * along) * s;
-            }
+        if (adds && w != NULL) {
+            NAME(row_back)(d, g, row, w, m, s, even, along, true, out);
+        } else if (adds) {
+            NAME(row_back)(d, g, row, NULL, m, s, even, along, true, out);
+        } else if (w != NULL) {
+            NAME(row_back)(d, g, row, w, m, s, even, along, false, out);
         } else {
-            for (int64_t i = 0; i < d; i++) {
-                out[i] = (g[i] * w[i] - even - (row[i] - m) * s * along) * s;
-            }
+            NAME(row_back)(d, g, row, NULL, m, s, even, along, false, out);
         }
     }
 }

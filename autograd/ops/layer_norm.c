@@ -11,7 +11,9 @@ struct row_params {
     bool centred; /* layer_norm; false: rms_norm */
     double eps;
     ag_shape normalized;
-    bool wants_x, wants_weights; /* for layer_norm_input */
+    /* For layer_norm_input: what is wanted, and dx's place, if it is not the first output; dx is added there or written. */
+    bool wants_x, wants_weights, adds;
+    void *place;
 };
 
 /* ---- layer_norm ---------------------------------------------------------------
@@ -303,7 +305,7 @@ static bool layer_norm_input_shape(ag_call *call)
     ag_shape none = AG_SHAPE(0);
     return ops_need_shape(call, DY, ops_shape(x)) && ops_need_shape(call, MEAN, AG_SHAPE(p->centred ? k.rows : 0)) &&
            ops_need_shape(call, RSTD, AG_SHAPE(k.rows)) &&
-           ag_call_output(call, 0, x->dtype, p->wants_x ? ops_shape(x) : none) &&
+           ag_call_output(call, 0, x->dtype, p->wants_x && p->place == NULL ? ops_shape(x) : none) &&
            ag_call_output(call, 1, x->dtype, p->wants_weights ? p->normalized : none) &&
            ag_call_output(call, 2, x->dtype, p->wants_weights ? p->normalized : none);
 }
@@ -323,7 +325,8 @@ static bool layer_norm_input_forward(ag_call *call)
     if (p->wants_weights && work == NULL) {
         return false;
     }
-    k_layer_norm_back(x->dtype, threads, &k, dy, data, w, mean, r, p->wants_x ? ag_call_result(call, 0)->data : NULL,
+    void *dx = p->place != NULL ? p->place : p->wants_x ? ag_call_result(call, 0)->data : NULL;
+    k_layer_norm_back(x->dtype, threads, &k, dy, data, w, mean, r, dx, p->adds,
                       p->wants_weights ? ag_call_result(call, 1)->data : NULL,
                       p->wants_weights ? ag_call_result(call, 2)->data : NULL, work);
     return true;
@@ -350,9 +353,13 @@ static void layer_norm_input(ag_sweep *s)
     ag_tensor in[] = { ag_sweep_input(s, X), ag_sweep_input(s, WEIGHT), ag_sweep_grad(s, 0), ag_sweep_output(s, 1),
                        ag_sweep_output(s, 2) };
     ag_tensor out[3];
+    ag_array target;
+    if (ag_sweep_target(s, X, &target, &p.adds)) { /* what the residual brought is there already */
+        p.place = target.data;
+    }
     ag_apply(ag_caller(), &op_layer_norm_input, 5, in, &p, out);
     for (int i = 0; i <= weights; i++) {
-        if (ag_sweep_wants(s, i)) {
+        if (ag_sweep_wants(s, i) && !(i == X && p.place != NULL)) {
             ag_sweep_add(s, i, out[i]);
         }
     }
