@@ -17,12 +17,24 @@ enum {
     WORTH_WAITING = 32768 /* multiply-adds */
 };
 
-static void compute(struct ag_products *w)
+static void compute(ag_dtype dtype, int count, const k_product *products)
+{
+    size_t bytes = k_gemm_several_bytes(dtype, count, products);
+    ag_storage *work = bytes > 0 ? ag_storage_new(bytes) : NULL;
+    if (bytes == 0 || work != NULL) {
+        k_gemm_several(dtype, ag_threads(), count, products, work != NULL ? work->data : NULL);
+    }
+    if (work != NULL) {
+        ag_storage_release(work);
+    }
+}
+
+static void compute_waiting(struct ag_products *w)
 {
     int count = w->count;
     w->count = 0;
     if (ag_error_code() == AG_OK) {
-        k_gemm_several(w->dtype, ag_threads(), count, w->product);
+        compute(w->dtype, count, w->product);
     }
     for (int i = 0; i < count; i++) {
         for (int side = 0; side < 2; side++) {
@@ -35,7 +47,7 @@ static void compute(struct ag_products *w)
 void ag_products_compute(ag_context *ctx)
 {
     if (AG_UNLIKELY(ctx->products != NULL && ctx->products->count > 0)) {
-        compute(ctx->products);
+        compute_waiting(ctx->products);
     }
 }
 
@@ -61,7 +73,7 @@ static void multiply(ag_sweep *s, ag_dtype dtype, const k_product *product, ag_v
         w = s->ctx->products = calloc(1, sizeof(*w));
     }
     if (product->m * product->n * product->k < WORTH_WAITING || w == NULL) {
-        k_gemm_several(dtype, ag_threads(), 1, product);
+        compute(dtype, 1, product);
         return;
     }
     if (w->count == K_PRODUCTS || w->dtype != dtype) {

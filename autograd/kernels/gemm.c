@@ -7,6 +7,11 @@
  * C it lies (but for panels of one vector, which no number of threads makes or unmakes), so that the
  * tile's products may be cut as suits the threads, and any number of them gives the same bits.
  * BLIS's may not: see Note [BLIS and threads].
+ *
+ * Note [Long sums in parts]: the gradient of a weight is a sum over all rows of a batch, and half of those rows lie in the caches of
+ * the other processor, which wrote them; and what both have read is slow to write again. So a long sum of a product of several
+ * (k_gemm_several) is cut in PARTS, whatever the number of threads, so that a member of the team mostly reads rows which were its
+ * share in the loops before, too. The first part is summed in C, the others in working memory, and added when all are there.
  */
 /* blis.h speaks of POSIX barriers. */
 #if !defined(_POSIX_C_SOURCE)
@@ -38,6 +43,8 @@ enum {
     STRIPS = 128, /* of them at most, in HEIGHT rows */
     ROWS_OF_BLOCK = 96, /* at least: what is packed for fewer is not worth it */
     BLOCKS_EACH = 2,    /* of a thread: one that is held up shares the rest */
+    PARTS = 2,          /* of a sum of at least LONG: see the note */
+    LONG = 1024,
 };
 
 static int threads_for(int threads, int64_t work)
@@ -223,32 +230,41 @@ static void tile_block(const k_tile_kernel *kernel, const product *p, int64_t i0
     }
 }
 
-/* A grid of blocks of C. */
+/* A grid of blocks of C, once for each part of the sum. */
 struct grid {
     const k_tile_kernel *kernel;
-    const product *p;
-    int64_t panels, down, across;
+    const product *part;
+    int64_t panels, down, across, parts;
 };
 
-static void tile_block_at(const void *task, int64_t at)
+static int64_t blocks_of(const struct grid *g)
 {
-    const struct grid *g = task;
-    int64_t i = at / g->across, j = at % g->across, m = g->p->m;
+    return g->parts * g->down * g->across;
+}
+
+static void tile_block_at(const struct grid *g, int64_t at)
+{
+    const product *p = &g->part[at / (g->down * g->across)];
+    int64_t i = at / g->across % g->down, j = at % g->across, m = p->m;
     int64_t strip = g->kernel->lanes;
     int64_t top = m * i / g->down / strip * strip;
     int64_t bottom = i + 1 == g->down ? m : m * (i + 1) / g->down / strip * strip;
-    tile_block(g->kernel, g->p, top, bottom, g->panels, g->panels * j / g->across, g->panels * (j + 1) / g->across);
+    tile_block(g->kernel, p, top, bottom, g->panels, g->panels * j / g->across, g->panels * (j + 1) / g->across);
 }
 
 /* See Note [Products and threads]. Each block packs its part of B anew, and of A if that is packed: where there are enough rows,
- * blocks are whole rows, else whole columns. */
-static struct grid grid_for(const k_tile_kernel *kernel, int team, const product *p)
+ * blocks are whole rows, else whole columns. Parts of a sum share the team. */
+static struct grid grid_for(const k_tile_kernel *kernel, int all, const product *p, int parts)
 {
+    int team = (all + parts - 1) / parts;
     int64_t panels = k_panel_count(kernel, p->n), vectors = k_panel_columns(kernel, p->n) / kernel->lanes;
     int64_t most = p->m / ROWS_OF_BLOCK / team, even = (panels + team - 1) / team * team;
+    if (team == 1) {
+        return (struct grid){ kernel, p, panels, 1, 1, parts };
+    }
     if (most > 0 || panels < 2) {
         int64_t down = most > BLOCKS_EACH ? BLOCKS_EACH : most > 0 ? most : 1;
-        return (struct grid){ kernel, p, panels, down * team, 1 };
+        return (struct grid){ kernel, p, panels, down * team, 1, parts };
     }
     /* Sums are the same in panels of any width but one vector. */
     if (2 * even <= vectors) {
@@ -256,13 +272,13 @@ static struct grid grid_for(const k_tile_kernel *kernel, int team, const product
     }
     if (panels < team) { /* and each column in pieces */
         int64_t pieces = (2 * team + panels - 1) / panels, strips = p->m / kernel->lanes;
-        return (struct grid){ kernel, p, panels, pieces < strips ? pieces : strips > 0 ? strips : 1, panels };
+        return (struct grid){ kernel, p, panels, pieces < strips ? pieces : strips > 0 ? strips : 1, panels, parts };
     }
     int64_t few = 2 * team;
-    return (struct grid){ kernel, p, panels, 1, packs_rows(kernel, p, p->m) && panels > few ? few : panels };
+    return (struct grid){ kernel, p, panels, 1, packs_rows(kernel, p, p->m) && panels > few ? few : panels, parts };
 }
 
-/* Products in one task. A member of the team begins with its part of each: so the parts are equal, whatever the products are. */
+/* Products in one task. A member of the team begins with its share of each: so the shares are equal, whatever the products are. */
 struct grids {
     int count, team;
     struct grid grid[K_PRODUCTS];
@@ -273,7 +289,7 @@ static void tile_block_of(const void *task, int64_t at)
     const struct grids *g = task;
     for (int64_t member = 0; member < g->team; member++) {
         for (int i = 0; i < g->count; i++) {
-            int64_t blocks = g->grid[i].down * g->grid[i].across, first = blocks * member / g->team;
+            int64_t blocks = blocks_of(&g->grid[i]), first = blocks * member / g->team;
             int64_t own = blocks * (member + 1) / g->team - first;
             if (at < own) {
                 tile_block_at(&g->grid[i], first + at);
@@ -284,30 +300,94 @@ static void tile_block_of(const void *task, int64_t at)
     }
 }
 
-/* C's rows are contiguous. */
-static void tile_products(const k_tile_kernel *kernel, int threads, int count, const product *p)
+/* ---- long sums ------------------------------------------------------------------------------- */
+
+static int parts_of(const k_tile_kernel *kernel, const product *p)
 {
-    int64_t work = 0, blocks = 0;
-    for (int i = 0; i < count; i++) {
-        work += p[i].m * p[i].n * p[i].k;
-    }
-    int team = threads_for(threads, work);
-    struct grids grids = { .count = count, .team = team };
-    for (int i = 0; i < count; i++) {
-        if (team == 1) {
-            int64_t panels = k_panel_count(kernel, p[i].n);
-            tile_block(kernel, &p[i], 0, p[i].m, panels, 0, panels);
-        } else {
-            grids.grid[i] = grid_for(kernel, team, &p[i]);
-            blocks += grids.grid[i].down * grids.grid[i].across;
+    return p->k >= LONG && packs_rows(kernel, p, p->m) ? PARTS : 1;
+}
+
+static size_t lines(int64_t n, size_t size)
+{
+    return ((size_t)n * size + K_LINE - 1) / K_LINE * K_LINE;
+}
+
+/* Bytes that one part of the sum needs. */
+static size_t part_bytes(const product *p)
+{
+    return lines(p->m * p->n, p->size) + (p->sums != NULL ? lines(p->m, p->size) : 0);
+}
+
+/* The parts of p, of which all but the first have room in `work`. */
+static void cut(const product *p, int parts, char *work, product *part)
+{
+    for (int i = 0; i < parts; i++) {
+        int64_t first = p->k * i / parts / DEPTH * DEPTH, end = i + 1 == parts ? p->k : p->k * (i + 1) / parts / DEPTH * DEPTH;
+        part[i] = *p;
+        part[i].k = end - first;
+        part[i].a += first * p->acs * (int64_t)p->size;
+        part[i].b += first * p->brs * (int64_t)p->size;
+        if (i > 0) {
+            part[i].c = work;
+            part[i].crs = p->n;
+            part[i].accumulate = part[i].add_sums = false;
+            part[i].sums = p->sums != NULL ? work + lines(p->m * p->n, p->size) : NULL;
+            work += part_bytes(p);
         }
     }
+}
+
+/* The parts of a product's sum, to be added up. */
+struct addition {
+    const product *part;
+    int parts;
+};
+
+static void add_row(const void *task, int64_t i)
+{
+    const struct addition *t = task;
+    const product *first = t->part;
+    for (const product *p = first + 1; p < first + t->parts; p++) {
+        int64_t size = (int64_t)p->size;
+        add_up(p->size, p->n, p->c + i * p->crs * size, first->c + i * first->crs * size);
+        if (p->sums != NULL) {
+            add_up(p->size, 1, p->sums + i * size, first->sums + i * size);
+        }
+    }
+}
+
+/* C's rows are contiguous. Without room to work in, sums are not cut. */
+static void tile_products(const k_tile_kernel *kernel, int threads, int count, const product *p, char *work)
+{
+    int64_t size = 0, blocks = 0;
+    for (int i = 0; i < count; i++) {
+        size += p[i].m * p[i].n * p[i].k;
+    }
+    int team = threads_for(threads, size);
+    struct grids grids = { .count = count, .team = team };
+    product part[K_PRODUCTS][PARTS];
+    for (int i = 0; i < count; i++) {
+        int parts = work != NULL ? parts_of(kernel, &p[i]) : 1;
+        cut(&p[i], parts, work, part[i]);
+        if (parts > 1) {
+            work += (size_t)(parts - 1) * part_bytes(&p[i]);
+        }
+        grids.grid[i] = grid_for(kernel, team, part[i], parts);
+        blocks += blocks_of(&grids.grid[i]);
+    }
     ag_parallel(team, blocks, tile_block_of, &grids);
+    for (int i = 0; i < count; i++) {
+        const struct grid *g = &grids.grid[i];
+        if (g->parts > 1) {
+            struct addition sum = { part[i], (int)g->parts };
+            ag_parallel(team, g->part->m, add_row, &sum);
+        }
+    }
 }
 
 static void tile_product(const k_tile_kernel *kernel, int threads, const product *p)
 {
-    tile_products(kernel, threads, 1, p);
+    tile_products(kernel, threads, 1, p, NULL);
 }
 
 /* ---- the choice ------------------------------------------------------------------------------ */
@@ -371,12 +451,17 @@ bool k_gemm_sums_fit(ag_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t ar
     return dtype == AG_FLOAT64 ? sums_fit_f64(m, n, k, ars, acs) : sums_fit_f32(m, n, k, ars, acs);
 }
 
-void k_gemm_several(ag_dtype dtype, int threads, int count, const k_product *products)
+size_t k_gemm_several_bytes(ag_dtype dtype, int count, const k_product *products)
+{
+    return dtype == AG_FLOAT64 ? several_bytes_f64(count, products) : several_bytes_f32(count, products);
+}
+
+void k_gemm_several(ag_dtype dtype, int threads, int count, const k_product *products, void *work)
 {
     if (dtype == AG_FLOAT64) {
-        several_f64(threads, count, products);
+        several_f64(threads, count, products, work);
     } else {
-        several_f32(threads, count, products);
+        several_f32(threads, count, products, work);
     }
 }
 

@@ -243,24 +243,46 @@ static bool GEMM(sums_fit)(int64_t m, int64_t n, int64_t k, int64_t ars, int64_t
     return k > 1 && n > 1 && ars == 1 && packs_rows(kernel, &p, m) && tile_is_best(kernel, sizeof(T));
 }
 
-static void GEMM(several)(int threads, int count, const k_product *products)
+/* Whether the tile computes it; then as a product for the tile. */
+static bool GEMM(tiled)(const k_tile_kernel *kernel, const k_product *q, product *p)
+{
+    if (q->m <= 1 || q->n <= 1 || q->k <= 0 || is_small(q->m, q->n, q->k, 64) || !tile_is_best(kernel, sizeof(T))) {
+        return false;
+    }
+    *p = GEMM(product)(q->m, q->n, q->k, q->a, q->ars, q->k == 1 ? 1 : q->acs, q->b, q->brs, q->bcs, q->c, q->crs);
+    p->accumulate = q->accumulate;
+    p->sums = q->sums;
+    p->add_sums = q->add_sums;
+    return true;
+}
+
+static size_t GEMM(several_bytes)(int count, const k_product *products)
+{
+    const k_tile_kernel *kernel = k_tile_for(DTYPE);
+    size_t bytes = 0;
+    product p;
+    for (int i = 0; i < count; i++) {
+        if (GEMM(tiled)(kernel, &products[i], &p)) {
+            bytes += (size_t)(parts_of(kernel, &p) - 1) * part_bytes(&p);
+        }
+    }
+    return bytes;
+}
+
+static void GEMM(several)(int threads, int count, const k_product *products, void *work)
 {
     const k_tile_kernel *kernel = k_tile_for(DTYPE);
     product tiled[K_PRODUCTS];
     int n = 0;
     for (int i = 0; i < count; i++) {
         const k_product *q = &products[i];
-        if (q->m > 1 && q->n > 1 && q->k > 0 && !is_small(q->m, q->n, q->k, 64) && tile_is_best(kernel, sizeof(T))) {
-            tiled[n] = GEMM(product)(q->m, q->n, q->k, q->a, q->ars, q->k == 1 ? 1 : q->acs, q->b, q->brs, q->bcs, q->c, q->crs);
-            tiled[n].accumulate = q->accumulate;
-            tiled[n].sums = q->sums;
-            tiled[n].add_sums = q->add_sums;
+        if (GEMM(tiled)(kernel, q, &tiled[n])) {
             n++;
         } else {
             GEMM(k_gemm)(threads, q->m, q->n, q->k, q->a, q->ars, q->acs, q->b, q->brs, q->bcs, q->accumulate, q->c, q->crs, 1);
         }
     }
-    tile_products(kernel, threads, n, tiled);
+    tile_products(kernel, threads, n, tiled, work);
 }
 
 #undef GEMM

@@ -45,8 +45,10 @@ typedef struct k_product {
 enum {
     K_PRODUCTS = 4
 };
-/* Up to K_PRODUCTS products, none of which reads or writes another's C or sums, shared out to the threads together. */
-void k_gemm_several(ag_dtype dtype, int threads, int count, const k_product *products);
+/* Up to K_PRODUCTS products, none of which reads or writes another's C or sums, shared out to the threads together. `work` has
+ * k_gemm_several_bytes() bytes, 64-byte aligned, and is NULL if that is 0. */
+size_t k_gemm_several_bytes(ag_dtype dtype, int count, const k_product *products);
+void k_gemm_several(ag_dtype dtype, int threads, int count, const k_product *products, void *work);
 /* Whether a product can have sums: elsewhere A is not packed. */
 bool k_gemm_sums_fit(ag_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t ars, int64_t acs);
 /* The name of the BLAS kernels in use, such as "haswell". */

@@ -201,6 +201,18 @@ AG_SAMPLES(layer_norm)
         ag_tensor x = sample_constant(s, "x", AG_SHAPE(3, 4), -2, 2), w = sample_float(s, "w", AG_SHAPE(4));
         sample_result(s, ag_layer_norm(x, AG_SHAPE(4), w, sample_float(s, "b", AG_SHAPE(4)), 1e-5));
     }
+    SAMPLE("2 * F.layer_norm(x, (4,), w, b) + x  # a leaf with a gradient already") {
+        ag_tensor x = sample_float(s, "x", AG_SHAPE(3, 4)), w = sample_float(s, "w", AG_SHAPE(4)), b = sample_float(s, "b", AG_SHAPE(4));
+        sample_result(s, ag_add(ag_mul_scalar(ag_layer_norm(x, AG_SHAPE(4), w, b, 1e-5), 2), x));
+    }
+    SAMPLE("(lambda y: 2 * F.layer_norm(y, (4,)) + y)(torch.tanh(x))  # a residual") {
+        ag_tensor y = ag_tanh(sample_float(s, "x", AG_SHAPE(3, 4)));
+        sample_result(s, ag_add(ag_mul_scalar(ag_layer_norm(y, AG_SHAPE(4), AG_NONE, AG_NONE, 1e-5), 2), y));
+    }
+    SAMPLE("F.layer_norm(x, (4,), x)  # by itself") {
+        ag_tensor x = sample_float(s, "x", AG_SHAPE(4));
+        sample_result(s, ag_layer_norm(x, AG_SHAPE(4), x, AG_NONE, 1e-5));
+    }
     REFUSES("ag_layer_norm: input (3,4) must end with the normalized shape (3), which has a dimension") {
         ag_layer_norm(sample_float(s, "x", AG_SHAPE(3, 4)), AG_SHAPE(3), AG_NONE, AG_NONE, 1e-5);
     }
@@ -270,6 +282,10 @@ AG_SAMPLES(rms_norm)
     }
     SAMPLE("x * torch.rsqrt((x ** 2).mean(-1, True) + 1e-5)") {
         sample_result(s, ag_rms_norm(sample_float(s, "x", AG_SHAPE(2, 67)), AG_SHAPE(67), AG_NONE, 1e-5));
+    }
+    SAMPLE("(lambda y: 2 * y * torch.rsqrt((y ** 2).mean(-1, True) + 1e-5) * w + y)(torch.tanh(x))  # a residual") {
+        ag_tensor y = ag_tanh(sample_float(s, "x", AG_SHAPE(3, 4))), w = sample_float(s, "w", AG_SHAPE(4));
+        sample_result(s, ag_add(ag_mul_scalar(ag_rms_norm(y, AG_SHAPE(4), w, 1e-5), 2), y));
     }
     SAMPLE("x * torch.rsqrt((x ** 2).mean(-1, True))  # a vector") {
         sample_result(s, ag_rms_norm(sample_float(s, "x", AG_SHAPE(5)), AG_SHAPE(5), AG_NONE, 0));

@@ -64,9 +64,19 @@ static ag_tensor cells(const ag_tensor *in)
     return ag_add(h, c);
 }
 
+/* Sums over so many rows are cut in parts. */
+static ag_tensor a_long_batch(const ag_tensor *in)
+{
+    ag_tensor x = ag_reshape(in[3], AG_SHAPE(3 * N, N)), rows[10];
+    for (int i = 0; i < 10; i++) {
+        rows[i] = ag_mul_scalar(x, 0.1 * i - 0.4);
+    }
+    return ag_linear(ag_linear(ag_cat(10, rows, 0), in[0], in[2]), in[1], AG_NONE);
+}
+
 static ag_tensor (*const programs[])(const ag_tensor *in) = {
     two_layers, an_input_that_is_the_weight, a_square, the_weight_of_two_layers, an_input_of_three_dimensions, a_leaf_of_three_dimensions,
-    an_input_that_does_not_lie_in_order, a_bias_that_is_a_row_of_the_weight, cells,
+    an_input_that_does_not_lie_in_order, a_bias_that_is_a_row_of_the_weight, cells, a_long_batch,
 };
 
 enum { PROGRAMS = sizeof programs / sizeof *programs };
