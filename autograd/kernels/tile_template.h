@@ -10,12 +10,15 @@
  *   LOAD_PART, STORE_PART  the first `count` elements only (the others load as 0)
  */
 
-/* Rows `mr` and vectors `nv` are constants in every call, so that the accumulators become
- * registers. On the way it asks for what is read soon: if `asks`, a line of each row from `coming` on,
- * else for the rows `next` of A, a line at a time; NULL: for nothing. */
-TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv, const bool asks, const k_tile *t,
-                                                     const T *const *a, T *const *c, int64_t tail,
-                                                     uintptr_t coming, int64_t coming_step, const T *const *next)
+/* What a register tile asks for on the way, since it is read soon: nothing, a line of each row from an address on, or the next tile's
+ * rows of A, a line at a time. */
+enum TILE(errand) { TILE(NONE), TILE(COMING), TILE(NEXT) };
+
+/* Rows `mr`, vectors `nv` and the errand are constants in every call, so that the accumulators become
+ * registers. */
+TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv, const enum TILE(errand) errand, const k_tile *t,
+                                                     const T *const *a, T *const *c, int64_t tail, uintptr_t coming,
+                                                     int64_t coming_step)
 {
     const T *row[ROWS];
     VECTOR sum[ROWS][VECTORS];
@@ -76,15 +79,15 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv,
     }
     int64_t k = t->k;
     for (; k >= 2; k -= 2) {
-        if (asks) {
+        if (errand == TILE(COMING)) {
             __builtin_prefetch((const void *)coming, 0, 2);
             __builtin_prefetch((const void *)(coming + (uintptr_t)coming_step), 0, 2);
             coming += 2 * (uintptr_t)coming_step;
         }
-        if (next != NULL && (t->k - k) % (K_LINE / (int64_t)sizeof(T)) == 0) {
+        if (errand == TILE(NEXT) && (t->k - k) % (K_LINE / (int64_t)sizeof(T)) == 0) {
             AG_UNROLL
             for (int i = 0; i < mr; i++) {
-                __builtin_prefetch(next[i] + t->a_offset + step[0], 0, 2);
+                __builtin_prefetch(a[mr + i] + t->a_offset + step[0], 0, 2);
             }
         }
         VECTOR right[2][VECTORS];
@@ -144,61 +147,57 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(block)(const int mr, const int nv,
     }
 }
 
-/* All rows for a panel of `nv` vectors: whole tiles, then the rest. */
-TILE_TARGET static AG_ALWAYS_INLINE void TILE(rows)(const int nv, const k_tile *t)
+/* Whole register tiles first … end of a panel of `nv` vectors; with COMING they ask for x, a line of it each. */
+TILE_TARGET static AG_ALWAYS_INLINE void TILE(whole)(const int nv, const enum TILE(errand) errand, const k_tile *t, int64_t first,
+                                                     int64_t end, const k_coming *x)
 {
-    const T *const *a = (const T *const *)t->a;
-    T *const *c = (T *const *)t->c;
-    int64_t tail = t->n - (nv - 1) * LANES, m = t->m, line = 0;
-    while (m > ROWS) {
-        /* Two tiles of nearly equal height end the column better than a whole one and a sliver. */
-        if (m < 2 * ROWS) {
-            break;
-        }
-        const k_coming *coming = line < t->coming[0].lines ? &t->coming[0] : &t->coming[1];
-        int64_t at = line - (coming == &t->coming[0] ? 0 : t->coming[0].lines);
-        if (at < coming->lines) {
-            TILE(block)(ROWS, nv, true, t, a, c, tail, coming->at + (uintptr_t)(at * K_LINE), coming->step, NULL);
-        } else if (t->asks) {
-            TILE(block)(ROWS, nv, false, t, a, c, tail, 0, 0, a + ROWS);
-        } else {
-            TILE(block)(ROWS, nv, false, t, a, c, tail, 0, 0, NULL);
-        }
-        line++;
+    const T *const *a = (const T *const *)t->a + first * ROWS;
+    T *const *c = (T *const *)t->c + first * ROWS;
+    int64_t tail = t->n - (nv - 1) * LANES;
+    for (int64_t i = 0; i < end - first; i++) {
+        TILE(block)(ROWS, nv, errand, t, a, c, tail, errand == TILE(COMING) ? x->at + (uintptr_t)(i * K_LINE) : 0,
+                    errand == TILE(COMING) ? x->step : 0);
         a += ROWS;
         c += ROWS;
-        m -= ROWS;
     }
+}
+
+/* The rows from `first` on: less than two tiles. Two of nearly equal height end the column better than a whole one and a sliver. */
+TILE_TARGET static AG_ALWAYS_INLINE void TILE(rest)(const int nv, const k_tile *t, int64_t first)
+{
+    const T *const *a = (const T *const *)t->a + first;
+    T *const *c = (T *const *)t->c + first;
+    int64_t tail = t->n - (nv - 1) * LANES, m = t->m - first;
     while (m > 0) {
         int64_t now = m > ROWS ? (m + 1) / 2 : m;
         switch (now) {
 #if ROWS >= 8
         case 8:
-            TILE(block)(8, nv, false, t, a, c, tail, 0, 0, NULL);
+            TILE(block)(8, nv, TILE(NONE), t, a, c, tail, 0, 0);
             break;
         case 7:
-            TILE(block)(7, nv, false, t, a, c, tail, 0, 0, NULL);
+            TILE(block)(7, nv, TILE(NONE), t, a, c, tail, 0, 0);
             break;
 #endif
 #if ROWS >= 6
         case 6:
-            TILE(block)(6, nv, false, t, a, c, tail, 0, 0, NULL);
+            TILE(block)(6, nv, TILE(NONE), t, a, c, tail, 0, 0);
             break;
         case 5:
-            TILE(block)(5, nv, false, t, a, c, tail, 0, 0, NULL);
+            TILE(block)(5, nv, TILE(NONE), t, a, c, tail, 0, 0);
             break;
 #endif
         case 4:
-            TILE(block)(4, nv, false, t, a, c, tail, 0, 0, NULL);
+            TILE(block)(4, nv, TILE(NONE), t, a, c, tail, 0, 0);
             break;
         case 3:
-            TILE(block)(3, nv, false, t, a, c, tail, 0, 0, NULL);
+            TILE(block)(3, nv, TILE(NONE), t, a, c, tail, 0, 0);
             break;
         case 2:
-            TILE(block)(2, nv, false, t, a, c, tail, 0, 0, NULL);
+            TILE(block)(2, nv, TILE(NONE), t, a, c, tail, 0, 0);
             break;
         default:
-            TILE(block)(1, nv, false, t, a, c, tail, 0, 0, NULL);
+            TILE(block)(1, nv, TILE(NONE), t, a, c, tail, 0, 0);
             break;
         }
         a += now;
@@ -207,34 +206,59 @@ TILE_TARGET static AG_ALWAYS_INLINE void TILE(rows)(const int nv, const k_tile *
     }
 }
 
-TILE_TARGET static AG_NOINLINE void TILE(rows1)(const k_tile *t)
-{
-    TILE(rows)(1, t);
-}
+struct TILE(panel) {
+    void (*whole[3])(const k_tile *t, int64_t first, int64_t end, const k_coming *x); /* by errand */
+    void (*rest)(const k_tile *t, int64_t first);
+};
 
-TILE_TARGET static AG_NOINLINE void TILE(rows2)(const k_tile *t)
-{
-    TILE(rows)(2, t);
-}
+/* Each errand has a function of its own: in one function of all, compilers find worse registers for the loops. */
+#define TILE_PANEL(nv)                                                                                                         \
+    TILE_TARGET static AG_NOINLINE void TILE(whole##nv)(const k_tile *t, int64_t first, int64_t end, const k_coming *x)        \
+    {                                                                                                                          \
+        TILE(whole)(nv, TILE(NONE), t, first, end, x);                                                                         \
+    }                                                                                                                          \
+    TILE_TARGET static AG_NOINLINE void TILE(coming##nv)(const k_tile *t, int64_t first, int64_t end, const k_coming *x)       \
+    {                                                                                                                          \
+        TILE(whole)(nv, TILE(COMING), t, first, end, x);                                                                       \
+    }                                                                                                                          \
+    TILE_TARGET static AG_NOINLINE void TILE(next##nv)(const k_tile *t, int64_t first, int64_t end, const k_coming *x)         \
+    {                                                                                                                          \
+        TILE(whole)(nv, TILE(NEXT), t, first, end, x);                                                                         \
+    }                                                                                                                          \
+    TILE_TARGET static AG_NOINLINE void TILE(rest##nv)(const k_tile *t, int64_t first)                                         \
+    {                                                                                                                          \
+        TILE(rest)(nv, t, first);                                                                                              \
+    }                                                                                                                          \
+    static const struct TILE(panel) TILE(panel##nv) = { { TILE(whole##nv), TILE(coming##nv), TILE(next##nv) }, TILE(rest##nv) };
 
+TILE_PANEL(1)
+TILE_PANEL(2)
 #if VECTORS >= 3
-TILE_TARGET static AG_NOINLINE void TILE(rows3)(const k_tile *t)
-{
-    TILE(rows)(3, t);
-}
+TILE_PANEL(3)
 #endif
 
 static void TILE(run)(const k_tile *t)
 {
-    if (t->n <= LANES) {
-        TILE(rows1)(t);
-    } else if (t->n <= 2 * LANES) {
-        TILE(rows2)(t);
+    static const struct TILE(panel) *const by_vectors[] = {
+        &TILE(panel1),
+        &TILE(panel2),
 #if VECTORS >= 3
-    } else {
-        TILE(rows3)(t);
+        &TILE(panel3),
 #endif
+    };
+    const struct TILE(panel) *panel = by_vectors[(t->n - 1) / LANES];
+    int64_t tiles = t->m >= 2 * ROWS ? t->m / ROWS - 1 : 0, done = 0;
+    for (int i = 0; i < 2 && done < tiles; i++) {
+        int64_t lines = t->coming[i].lines < tiles - done ? t->coming[i].lines : tiles - done;
+        if (lines > 0) {
+            panel->whole[TILE(COMING)](t, done, done + lines, &t->coming[i]);
+            done += lines;
+        }
     }
+    if (done < tiles) {
+        panel->whole[t->asks ? TILE(NEXT) : TILE(NONE)](t, done, tiles, NULL);
+    }
+    panel->rest(t, tiles * ROWS);
 }
 
 TILE_TARGET static void TILE(transpose)(int64_t rows, int64_t n, const void *from, int64_t ld,
@@ -309,6 +333,7 @@ static const k_tile_kernel TILE(kernel) = {
 };
 
 #undef TILE
+#undef TILE_PANEL
 #undef TILE_TARGET
 #undef TILE_NAME
 #undef T
