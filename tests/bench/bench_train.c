@@ -115,6 +115,9 @@ static bool measure(const struct workload *w, const struct options *o)
         printf("\"bound_ms\": %.4f, \"bound_fraction\": %.3f, \"fma_gflops\": %.1f, \"fma\": \"%s\", \"bandwidth_gb_s\": %.1f, ",
                bound * 1e3, bound / s, peak / 1e9, measure_fma_kind(), bandwidth / 1e9);
     }
+    if (ag_threads() > 1) {
+        printf("\"round_trip_ns\": %.0f, ", measure_round_trip() * 1e9);
+    }
     printf("\"batch\": %" PRId64 ", \"width\": %" PRId64 ", \"steps\": %" PRId64 ", \"depth\": %" PRId64
            ", \"checkpoint\": %s, \"mallocs\": %" PRId64 "}\n",
            r.size.batch, r.size.width, r.size.steps, r.size.depth, r.checkpoint ? "true" : "false", asked);

@@ -119,8 +119,9 @@ def main():
         for name in names:  # in turn, one workload at a time, so that both sides meet the same machine
             pair = {"ours": our_side(a, name), "theirs": their_side(a, name)}
             seen[name].append(pair)
-            print("round %d of %d: %-10s %10.4f ms, pytorch %10.4f ms, ratio %6.2f" % (k + 1, a.rounds, name, pair["ours"]["ms"], pair["theirs"]["ms"],
-                                                                                       pair["theirs"]["ms"] / pair["ours"]["ms"]), file=sys.stderr, flush=True)
+            trip = ", round trip %.0f ns" % pair["ours"]["round_trip_ns"] if "round_trip_ns" in pair["ours"] else ""
+            print("round %d of %d: %-10s %10.4f ms, pytorch %10.4f ms, ratio %6.2f%s" % (k + 1, a.rounds, name, pair["ours"]["ms"], pair["theirs"]["ms"],
+                                                                                         pair["theirs"]["ms"] / pair["ours"]["ms"], trip), file=sys.stderr, flush=True)
     table = [summary(n, seen[n]) for n in names]
     mean = means(table)
     first = seen[names[0]][0]

@@ -2,6 +2,8 @@
 #include "measure.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -275,6 +277,53 @@ double measure_bandwidth(int threads, double bytes)
         free(part[i].w);
     }
     return rate;
+}
+
+/* ---- from one processor to another --------------------------------------------------------------------------------------- */
+
+#define TRIPS 2000
+#define LOOKS 4096 /* before the other thread is let on: it may have to share the processor */
+
+struct player {
+    _Alignas(128) atomic_int ball;
+    int last; /* ball that it has had */
+    struct player *other;
+    bool serves;
+};
+
+static double play(void *argument)
+{
+    struct player *me = argument;
+    int looks = 0;
+    for (int i = 0; i < TRIPS; i++) {
+        int ball = ++me->last;
+        if (me->serves) {
+            atomic_store_explicit(&me->other->ball, ball, memory_order_release);
+        }
+        while (atomic_load_explicit(&me->ball, memory_order_acquire) != ball) {
+            if (++looks % LOOKS == 0) {
+                sched_yield();
+            }
+        }
+        if (!me->serves) {
+            atomic_store_explicit(&me->other->ball, ball, memory_order_release);
+        }
+    }
+    return (double)looks;
+}
+
+double measure_round_trip(void)
+{
+    static struct player player[2];
+    struct crew crew = { .threads = 2, .work = play };
+    for (int i = 0; i < 2; i++) {
+        atomic_init(&player[i].ball, 0);
+        player[i].last = 0;
+        player[i].other = &player[1 - i];
+        player[i].serves = i == 0;
+        crew.one[i] = &player[i];
+    }
+    return together(&crew) / TRIPS;
 }
 
 /* ---- time ------------------------------------------------------------------------------------------------------------ */

@@ -23,6 +23,10 @@ const char *measure_fma_kind(void);
  * three of them written. The best of several passes. */
 double measure_bandwidth(int threads, double bytes);
 
+/* Seconds that a number takes to another thread and back, through the caches of their processors: the best of several runs. On a
+ * virtual machine it may be one time from one minute to the next and five times that in another: where the processors are. */
+double measure_round_trip(void);
+
 /* Sorts. */
 double median(double *values, int n);
 
