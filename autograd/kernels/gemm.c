@@ -45,6 +45,8 @@ enum {
     BLOCKS_EACH = 2,    /* of a thread: one that is held up shares the rest */
     PARTS = 2,          /* of a sum of at least LONG: see the note */
     LONG = 1024,
+    ROOM = 1 << 20,     /* elements of C, at most: more working memory than that is not worth it */
+    WORTH_ADDING = 16384, /* elements of C, to be shared out */
 };
 
 static int threads_for(int threads, int64_t work)
@@ -304,7 +306,7 @@ static void tile_block_of(const void *task, int64_t at)
 
 static int parts_of(const k_tile_kernel *kernel, const product *p)
 {
-    return p->k >= LONG && packs_rows(kernel, p, p->m) ? PARTS : 1;
+    return p->k >= LONG && p->m * p->n <= ROOM && packs_rows(kernel, p, p->m) ? PARTS : 1;
 }
 
 static size_t lines(int64_t n, size_t size)
@@ -380,7 +382,7 @@ static void tile_products(const k_tile_kernel *kernel, int threads, int count, c
         const struct grid *g = &grids.grid[i];
         if (g->parts > 1) {
             struct addition sum = { part[i], (int)g->parts };
-            ag_parallel(team, g->part->m, add_row, &sum);
+            ag_parallel(p[i].m * p[i].n < WORTH_ADDING ? 1 : team, p[i].m, add_row, &sum);
         }
     }
 }
