@@ -92,13 +92,16 @@ static ag_tensor norms_and_residuals(const ag_tensor *in)
     return h;
 }
 
-/* The input of norms is a leaf that is used besides, a weight, a bias, a view, or does not lie in order. */
+/* The input of norms is a leaf that is used besides, a weight, a bias, a view, or does not lie in order; or what has arrived at it is
+ * what has arrived at another. */
 static ag_tensor norms_of_what_is_shared(const ag_tensor *in)
 {
     ag_tensor w = in[0], b = in[2], t = ag_transpose(w, 0, 1), row = ag_select(w, 0, 1);
     ag_tensor sum = ag_add(ag_layer_norm(w, AG_SHAPE(N), row, b, 1e-5), ag_rms_norm(t, AG_SHAPE(N), b, 1e-5));
     sum = ag_add(ag_add(sum, ag_layer_norm(b, AG_SHAPE(N), b, b, 1e-5)), ag_matmul(w, w));
-    return ag_add(ag_add(sum, ag_layer_norm(ag_expand(row, AG_SHAPE(N, N)), AG_SHAPE(N), AG_NONE, row, 1e-5)), t);
+    sum = ag_add(ag_add(sum, ag_layer_norm(ag_expand(row, AG_SHAPE(N, N)), AG_SHAPE(N), AG_NONE, row, 1e-5)), t);
+    ag_tensor other = ag_tanh(in[1]), h = ag_tanh(in[4]);
+    return ag_add(ag_add(ag_add(ag_rms_norm(h, AG_SHAPE(N), b, 1e-5), h), other), sum);
 }
 
 static ag_tensor (*const programs[])(const ag_tensor *in) = {
