@@ -327,10 +327,11 @@ START_TEST(long_products_match_the_definition)
 }
 END_TEST
 
-/* A long product, a short one, a tiny one and a vector in one call: each finds its own room. */
+/* Long products, a short one and a vector in one call: each finds its own room, however its factors lie. */
 START_TEST(products_together_match_the_definition)
 {
     static const int64_t sizes[K_PRODUCTS][3] = { { 40, 50, 1300 }, { 64, 30, 90 }, { 30, 20, 1030 }, { 1, 17, 5 } };
+    static const int64_t strides[K_PRODUCTS][4] = { { 1, 40, 1, 1303 }, { 1, 64, 30, 1 }, { 2, 61, 43, 2 }, { 1, 1, 17, 1 } };
     if (!k_tile_choose(tiles[_i])) {
         return;
     }
@@ -341,13 +342,14 @@ START_TEST(products_together_match_the_definition)
             buffer c[K_PRODUCTS];
             for (int i = 0; i < K_PRODUCTS; i++) {
                 int64_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+                const int64_t *s = strides[i];
                 if (threads == 1) {
-                    a[i] = buffer_random(types[type], m * k);
-                    b[i] = buffer_random(types[type], n * k);
+                    a[i] = buffer_random(types[type], (m - 1) * s[0] + (k - 1) * s[1] + 1);
+                    b[i] = buffer_random(types[type], (k - 1) * s[2] + (n - 1) * s[3] + 1);
                     first[i] = buffer_new(types[type], m * n);
                 }
                 c[i] = buffer_new(types[type], m * n);
-                product[i] = (k_product){ m, n, k, a[i].bytes, b[i].bytes, 1, m, n, 1, c[i].bytes, n, false, NULL, false };
+                product[i] = (k_product){ m, n, k, a[i].bytes, b[i].bytes, s[0], s[1], s[2], s[3], .c = c[i].bytes, .crs = n };
             }
             buffer work = buffer_bytes(k_gemm_several_bytes(types[type], K_PRODUCTS, product));
             k_gemm_several(types[type], threads, K_PRODUCTS, product, work.bytes);
@@ -356,10 +358,11 @@ START_TEST(products_together_match_the_definition)
                 int64_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
                 size_t bytes = (size_t)(m * n) * ag_dtype_size(types[type]);
                 if (threads == 1) {
+                    const int64_t *s = strides[i];
                     double *want = calloc((size_t)(m * n), sizeof *want);
                     for (int64_t l = 0; l < k; l++) {
                         for (int64_t at = 0; at < m * n; at++) {
-                            want[at] += get(&a[i], l * m + at / n) * get(&b[i], l * n + at % n);
+                            want[at] += get(&a[i], at / n * s[0] + l * s[1]) * get(&b[i], l * s[2] + at % n * s[3]);
                         }
                     }
                     check_close(&c[i], want, "one of several products");

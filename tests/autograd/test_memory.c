@@ -1,6 +1,6 @@
 /*
- * Memory seen from outside the library: an interposed malloc family counts the calls of training steps, the system says how
- * much memory is resident, and every step holds as much as the one before.
+ * Memory seen from outside the library: an interposed malloc family counts the calls of training steps or has nothing to give, the
+ * system says how much memory is resident, and every step holds as much as the one before.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -31,6 +31,21 @@ static void count_call(void)
     if (atomic_load_explicit(&counting, memory_order_relaxed)) {
         atomic_fetch_add(&calls, 1);
     }
+}
+
+/* While this is not negative: so many more blocks are given out, then none. */
+static atomic_long blocks_left = -1;
+static atomic_bool refused;
+
+static bool refuse(void)
+{
+    long left = atomic_load_explicit(&blocks_left, memory_order_relaxed);
+    if (left > 0) {
+        atomic_store(&blocks_left, left - 1);
+    } else if (left == 0) {
+        atomic_store(&refused, true);
+    }
+    return left == 0;
 }
 
 /* dlsym() itself may want memory before the real functions are known: a little, which is never given back. */
@@ -68,6 +83,9 @@ void *malloc(size_t bytes)
 {
     REAL(void *, malloc, size_t)
     count_call();
+    if (refuse()) {
+        return NULL;
+    }
     return real_malloc == NULL ? take_early(bytes) : real_malloc(bytes);
 }
 
@@ -75,6 +93,9 @@ void *calloc(size_t n, size_t bytes)
 {
     REAL(void *, calloc, size_t, size_t)
     count_call();
+    if (refuse()) {
+        return NULL;
+    }
     return real_calloc == NULL ? take_early(n * bytes) : real_calloc(n, bytes);
 }
 
@@ -89,7 +110,7 @@ void *realloc(void *block, size_t bytes)
         }
         return moved;
     }
-    return real_realloc(block, bytes);
+    return refuse() ? NULL : real_realloc(block, bytes);
 }
 
 void free(void *block)
@@ -122,7 +143,7 @@ int posix_memalign(void **block, size_t alignment, size_t bytes)
 {
     REAL(int, posix_memalign, void **, size_t, size_t)
     count_call();
-    return real_posix_memalign(block, alignment, bytes);
+    return refuse() ? ENOMEM : real_posix_memalign(block, alignment, bytes);
 }
 
 START_TEST(the_counter_counts)
@@ -185,6 +206,16 @@ START_TEST(steady_steps_of_the_cnn_call_no_malloc)
 }
 END_TEST
 
+/* Sums over a long batch are cut, and want working memory. */
+START_TEST(steady_steps_of_a_long_batch_call_no_malloc)
+{
+    struct trainer t;
+    trainer_open(&t, nn_sequential(nn_linear(40, 40), nn_layer_norm(40), nn_linear(40, 40)), AG_SHAPE(1100, 40), 10, 1);
+    ck_assert_int_eq(calls_of_steady_steps(&t, _i, NULL), 0);
+    trainer_close(&t);
+}
+END_TEST
+
 static ag_tensor best = { 0 };
 
 /* What programs do besides: validation without a graph, the last good loss, gradients of gradients, clipping, a step that is
@@ -218,6 +249,77 @@ START_TEST(steady_steps_with_everything_call_no_malloc)
     ck_assert_int_eq(calls_of_steady_steps(&t, _i, validate_keep_and_clip), 0);
     trainer_close(&t);
     ag_drop(&best);
+}
+END_TEST
+
+/* ---- no memory -------------------------------------------------------------------------------------------------------------------- */
+
+enum { LONG = 1100, WIDE = 40, LEAVES = 3 };
+
+/* Backward of a residual round a norm between products of sums so long that they are cut, with only so many blocks to be had. */
+static ag_error backward_with_blocks(const ag_tensor *leaf, long blocks)
+{
+    ag_scope scope = { 0 };
+    ag_begin(&scope);
+    ag_tensor h = ag_linear(leaf[0], leaf[1], leaf[2]);
+    ag_tensor y = ag_add(ag_linear(ag_layer_norm(h, AG_SHAPE(WIDE), leaf[2], leaf[2], 1e-5), leaf[1], leaf[2]), h);
+    ag_tensor loss = ag_sum(ag_mul(y, y));
+    assert_no_error();
+    ag_memory_trim();
+    atomic_store(&refused, false);
+    atomic_store(&blocks_left, blocks);
+    ag_error error = ag_backward(loss);
+    atomic_store(&blocks_left, -1);
+    if (error != AG_OK) {
+        assert_error(AG_ERROR_MEMORY, "out of memory");
+    }
+    ag_end(&scope);
+    return error;
+}
+
+static void take_hashes(const ag_tensor *leaf, uint64_t *hash)
+{
+    for (int i = 0; i < LEAVES; i++) {
+        hash[i] = ag_hash(ag_grad_of(leaf[i]));
+        ag_zero_grad(leaf[i]);
+    }
+    assert_no_error();
+}
+
+START_TEST(a_backward_without_memory_fails_alone)
+{
+    const double value[] = { 0.3, -0.7, 0.2, 0.5, -0.1, 0.9, -0.4 };
+    ag_tensor leaf[LEAVES] = { filled_leaf(AG_FLOAT32, AG_SHAPE(LONG, WIDE), 7, value, true),
+                               filled_leaf(AG_FLOAT32, AG_SHAPE(WIDE, WIDE), 7, value, true),
+                               filled_leaf(AG_FLOAT32, AG_SHAPE(WIDE), 7, value, true) };
+    uint64_t right[LEAVES], hash[LEAVES];
+    int failures = 0;
+    ag_set_threads(_i);
+    ck_assert_int_eq(backward_with_blocks(leaf, -1), AG_OK);
+    take_hashes(leaf, right);
+    ag_memory_stats first = ag_memory();
+    for (long blocks = 0;; blocks++) {
+        ag_error error = backward_with_blocks(leaf, blocks);
+        bool enough = !atomic_load(&refused);
+        failures += error != AG_OK;
+        if (error != AG_OK) {
+            for (int i = 0; i < LEAVES; i++) {
+                ag_zero_grad(leaf[i]);
+            }
+            ck_assert_int_eq(backward_with_blocks(leaf, -1), AG_OK);
+        }
+        take_hashes(leaf, hash);
+        ck_assert_msg(memcmp(hash, right, sizeof hash) == 0, "other gradients when %ld blocks were left", blocks);
+        ck_assert_int_eq(ag_memory().live_bytes, first.live_bytes);
+        ck_assert_int_eq(ag_memory().live_buffers, first.live_buffers);
+        if (enough) {
+            break;
+        }
+    }
+    ck_assert_int_ge(failures, 5);
+    for (int i = 0; i < LEAVES; i++) {
+        ag_drop(&leaf[i]);
+    }
 }
 END_TEST
 
@@ -347,6 +449,8 @@ static void add(TCase *tests)
     tcase_add_loop_test(tests, steady_steps_of_the_mlp_call_no_malloc, 1, MOST_THREADS + 1);
     tcase_add_loop_test(tests, steady_steps_of_the_cnn_call_no_malloc, 1, MOST_THREADS + 1);
     tcase_add_loop_test(tests, steady_steps_with_everything_call_no_malloc, 1, MOST_THREADS + 1);
+    tcase_add_loop_test(tests, steady_steps_of_a_long_batch_call_no_malloc, 1, MOST_THREADS + 1);
+    tcase_add_loop_test(tests, a_backward_without_memory_fails_alone, 1, MOST_THREADS + 1);
     tcase_add_test(tests, ten_thousand_steps_hold_what_a_hundred_did);
 #endif
     tcase_add_loop_test(tests, every_step_holds_the_same, 0, 2);

@@ -1,4 +1,7 @@
-/* Products that a rule leaves for its end: the same gradients as where each is computed and checked by itself, whatever shares a buffer. */
+/*
+ * What rules write straight into gradients' buffers, products that they leave for their end and norms: the same gradients as
+ * where each is computed and checked by itself, whatever shares a buffer.
+ */
 #include <math.h>
 
 #include "autograd/internal.h"
@@ -74,9 +77,37 @@ static ag_tensor a_long_batch(const ag_tensor *in)
     return ag_linear(ag_linear(ag_cat(10, rows, 0), in[0], in[2]), in[1], AG_NONE);
 }
 
+/* Blocks with residuals: a norm adds to what the residual brought, what products wrote follows or came before. */
+static ag_tensor norms_and_residuals(const ag_tensor *in)
+{
+    ag_tensor h = ag_reshape(in[3], AG_SHAPE(3 * N, N)), rows[10];
+    for (int i = 0; i < 10; i++) {
+        rows[i] = ag_add_scalar(h, 0.1 * i);
+    }
+    h = ag_cat(10, rows, 0);
+    for (int i = 0; i < 2; i++) {
+        h = ag_add(h, ag_linear(ag_layer_norm(h, AG_SHAPE(N), in[2], in[2], 1e-5), in[0], in[2]));
+        h = ag_add(ag_matmul(h, in[1]), ag_rms_norm(h, AG_SHAPE(N), in[2], 1e-5));
+    }
+    return h;
+}
+
+/* The input of norms is a leaf that is used besides, a weight, a bias, a view, or does not lie in order; or what has arrived at it is
+ * what has arrived at another. */
+static ag_tensor norms_of_what_is_shared(const ag_tensor *in)
+{
+    ag_tensor w = in[0], b = in[2], t = ag_transpose(w, 0, 1), row = ag_select(w, 0, 1);
+    ag_tensor sum = ag_add(ag_layer_norm(w, AG_SHAPE(N), row, b, 1e-5), ag_rms_norm(t, AG_SHAPE(N), b, 1e-5));
+    sum = ag_add(ag_add(sum, ag_layer_norm(b, AG_SHAPE(N), b, b, 1e-5)), ag_matmul(w, w));
+    sum = ag_add(ag_add(sum, ag_layer_norm(ag_expand(row, AG_SHAPE(N, N)), AG_SHAPE(N), AG_NONE, row, 1e-5)), t);
+    ag_tensor other = ag_tanh(in[1]), h = ag_tanh(in[4]);
+    return ag_add(ag_add(ag_add(ag_rms_norm(h, AG_SHAPE(N), b, 1e-5), h), other), sum);
+}
+
 static ag_tensor (*const programs[])(const ag_tensor *in) = {
     two_layers, an_input_that_is_the_weight, a_square, the_weight_of_two_layers, an_input_of_three_dimensions, a_leaf_of_three_dimensions,
     an_input_that_does_not_lie_in_order, a_bias_that_is_a_row_of_the_weight, cells, a_long_batch,
+    norms_and_residuals, norms_of_what_is_shared,
 };
 
 enum { PROGRAMS = sizeof programs / sizeof *programs };
