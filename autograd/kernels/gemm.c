@@ -259,25 +259,28 @@ static void tile_block_at(const struct grid *g, int64_t at)
 static struct grid grid_for(const k_tile_kernel *kernel, int all, const product *p, int parts)
 {
     int team = (all + parts - 1) / parts;
-    int64_t panels = k_panel_count(kernel, p->n), vectors = k_panel_columns(kernel, p->n) / kernel->lanes;
-    int64_t most = p->m / ROWS_OF_BLOCK / team, even = (panels + team - 1) / team * team;
+    struct grid g = { kernel, p, k_panel_count(kernel, p->n), 1, 1, parts };
+    int64_t vectors = k_panel_columns(kernel, p->n) / kernel->lanes, few = 2 * team;
+    int64_t most = p->m / ROWS_OF_BLOCK / team, even = (g.panels + team - 1) / team * team;
     if (team == 1) {
-        return (struct grid){ kernel, p, panels, 1, 1, parts };
+        return g;
     }
-    if (most > 0 || panels < 2) {
-        int64_t down = most > BLOCKS_EACH ? BLOCKS_EACH : most > 0 ? most : 1;
-        return (struct grid){ kernel, p, panels, down * team, 1, parts };
+    if (most > 0 || g.panels < 2) {
+        g.down = (most > BLOCKS_EACH ? BLOCKS_EACH : most > 0 ? most : 1) * team;
+        return g;
     }
     /* Sums are the same in panels of any width but one vector. */
     if (2 * even <= vectors) {
-        panels = even;
+        g.panels = even;
     }
-    if (panels < team) { /* and each column in pieces */
-        int64_t pieces = (2 * team + panels - 1) / panels, strips = p->m / kernel->lanes;
-        return (struct grid){ kernel, p, panels, pieces < strips ? pieces : strips > 0 ? strips : 1, panels, parts };
+    g.across = g.panels;
+    if (g.panels < team) { /* and each column in pieces */
+        int64_t pieces = (few + g.panels - 1) / g.panels, strips = p->m / kernel->lanes;
+        g.down = pieces < strips ? pieces : strips > 0 ? strips : 1;
+    } else if (g.panels > few && packs_rows(kernel, p, p->m)) {
+        g.across = few;
     }
-    int64_t few = 2 * team;
-    return (struct grid){ kernel, p, panels, 1, packs_rows(kernel, p, p->m) && panels > few ? few : panels, parts };
+    return g;
 }
 
 /* Products in one task. A member of the team begins with its share of each: so the shares are equal, whatever the products are. */
@@ -339,22 +342,26 @@ static void cut(const product *p, int parts, char *work, product *part)
     }
 }
 
-/* The parts of a product's sum, to be added up. */
-struct addition {
-    const product *part;
-    int parts;
-};
-
+/* Row i of the parts that have room elsewhere is added to C. */
 static void add_row(const void *task, int64_t i)
 {
-    const struct addition *t = task;
-    const product *first = t->part;
-    for (const product *p = first + 1; p < first + t->parts; p++) {
-        int64_t size = (int64_t)p->size;
+    const struct grid *g = task;
+    const product *first = g->part;
+    int64_t size = (int64_t)first->size;
+    for (const product *p = first + 1; p < first + g->parts; p++) {
         add_up(p->size, p->n, p->c + i * p->crs * size, first->c + i * first->crs * size);
-        if (p->sums != NULL) {
-            add_up(p->size, 1, p->sums + i * size, first->sums + i * size);
-        }
+    }
+}
+
+static void add_parts(int team, const struct grid *g)
+{
+    const product *first = g->part;
+    if (g->parts == 1) {
+        return;
+    }
+    ag_parallel(first->m * first->n < WORTH_ADDING ? 1 : team, first->m, add_row, g);
+    for (const product *p = first + 1; first->sums != NULL && p < first + g->parts; p++) {
+        add_up(p->size, p->m, p->sums, first->sums);
     }
 }
 
@@ -379,11 +386,7 @@ static void tile_products(const k_tile_kernel *kernel, int threads, int count, c
     }
     ag_parallel(team, blocks, tile_block_of, &grids);
     for (int i = 0; i < count; i++) {
-        const struct grid *g = &grids.grid[i];
-        if (g->parts > 1) {
-            struct addition sum = { part[i], (int)g->parts };
-            ag_parallel(p[i].m * p[i].n < WORTH_ADDING ? 1 : team, p[i].m, add_row, &sum);
-        }
+        add_parts(team, &grids.grid[i]);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "autograd/kernels/kernels.h"
+#include "autograd/kernels/tile.h"
 #include "autograd/parallel.h"
 
 enum {
@@ -11,7 +12,6 @@ enum {
     WORTH_A_THREAD = 8192,
     CHUNK = 8192,  /* elements that a thread takes at a time */
     AHEAD = 4096,  /* bytes of dx that are asked for */
-    LINE = 64,
     PARTS = 16     /* at most so many partial sums of a weight's gradient */
 };
 

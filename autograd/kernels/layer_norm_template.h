@@ -133,7 +133,7 @@ AG_MULTIVERSION static void NAME(rows_back)(const k_layer_norm *p, int64_t first
             continue;
         }
         T *out = dx + r * d;
-        for (int64_t i = 0; r + ahead < first + rows && i < d; i += LINE / (int64_t)sizeof(T)) {
+        for (int64_t i = 0; r + ahead < first + rows && i < d; i += K_LINE / (int64_t)sizeof(T)) {
             __builtin_prefetch(out + ahead * d + i, 1);
         }
         if (w == NULL) {
